@@ -1,0 +1,1 @@
+"""What every Tillstream service shares: contracts, Kafka, database, apply engine, observation."""

@@ -1,0 +1,123 @@
+"""Applies a batch of messages inside the caller's transaction: any order, any repetition, the same tables."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+from psycopg import AsyncConnection
+
+from tillstream.apply.change_pass import ChangePass
+from tillstream.apply.event_pass import EventPass
+from tillstream.apply.exceptions import ExceptionWriter
+from tillstream.apply.staging import Numbered, stage
+from tillstream.apply.verdicts import REFUSED_BY_DATABASE, Verdict
+from tillstream.contracts.entities import Entity
+from tillstream.contracts.messages import Message
+from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.reasons import Reason
+from tillstream.db.failures import is_about_a_record
+
+DEFAULT_PARKED_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPolicy:
+    """`parked_for`: how long a change waits for its parent before it also shows in quarantine."""
+
+    parked_for: timedelta = DEFAULT_PARKED_FOR
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one message."""
+
+    message: Message
+    outcome: OutcomeKind
+    reason: Reason | None = None
+
+
+class Engine:
+    """Stateless; one serves any number of connections."""
+
+    def __init__(self, policy: ApplyPolicy | None = None) -> None:
+        self._exceptions = ExceptionWriter((policy or ApplyPolicy()).parked_for)
+
+    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+        """One outcome per message, in the order given; everything is written, nothing committed.
+
+        Must be the first thing in the caller's transaction; the caller moves its fence after it, in the same one.
+        May be repeated: messages that were applied before come out as `duplicate`. Raises psycopg's errors as they
+        are, except those of class 22 and 23, which end as `refused_by_database` for the one record that caused them.
+        """
+        changes, events, refused = _sort_out(messages)
+        firsts = _first_copies(changes) | _first_copies(events)
+        await stage(conn, changes, events, firsts)
+        verdicts = await self._exceptions.keep_refusals(conn, refused)
+        for step, numbered in ((ChangePass(conn), changes), (EventPass(conn), events)):
+            verdicts |= await self._run_twice(conn, step, numbered, firsts)
+        return [
+            Applied(message, verdicts[ord_].outcome, verdicts[ord_].reason) for ord_, message in enumerate(messages)
+        ]
+
+    async def _run_twice(
+        self, conn: AsyncConnection, step: ChangePass | EventPass, numbered: Sequence[Numbered], firsts: set[int]
+    ) -> dict[int, Verdict]:
+        """The first copy of each id, then, against what that one left behind, all further copies."""
+        verdicts: dict[int, Verdict] = {}
+        for copies in ([n for n in numbered if n[0] in firsts], [n for n in numbered if n[0] not in firsts]):
+            if copies:
+                if verdicts:
+                    await step.activate([ord_ for ord_, _ in copies])
+                found = await self._narrow_down(conn, step, copies)
+                kept = await self._exceptions.keep(conn, copies, found)
+                verdicts |= kept
+        return verdicts
+
+    async def _narrow_down(
+        self, conn: AsyncConnection, step: ChangePass | EventPass, copies: Sequence[Numbered]
+    ) -> dict[int, Verdict]:
+        """Runs the step; a record that the database refuses is found by halving, under savepoints.
+
+        The whole is tried twice first: what another session stored in between is seen by the second try.
+        """
+        ords = [ord_ for ord_, _ in copies]
+        for _ in range(2):
+            try:
+                async with conn.transaction():
+                    return await step.run(ords)
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                if not is_about_a_record(error):
+                    raise
+        if len(copies) == 1:
+            return await step.refuse(ords, REFUSED_BY_DATABASE)
+        middle = len(copies) // 2
+        verdicts: dict[int, Verdict] = {}
+        for half in (copies[:middle], copies[middle:]):
+            await step.activate([ord_ for ord_, _ in half])
+            verdicts |= await self._narrow_down(conn, step, half)
+        await step.activate(ords)
+        return verdicts
+
+
+def _sort_out(messages: Iterable[Message]) -> tuple[list[Numbered], list[Numbered], list[Numbered]]:
+    """Changes of entities, events, and what broke its contract, each with its place in the batch."""
+    changes: list[Numbered] = []
+    events: list[Numbered] = []
+    refused: list[Numbered] = []
+    for ord_, message in enumerate(messages):
+        if message.content is None:
+            refused.append((ord_, message))
+        elif message.entity is Entity.EVENT:
+            events.append((ord_, message))
+        else:
+            changes.append((ord_, message))
+    return changes, events, refused
+
+
+def _first_copies(numbered: Iterable[Numbered]) -> set[int]:
+    """The places at which a message id stands for the first time."""
+    first_of = {}
+    for ord_, message in numbered:
+        first_of.setdefault(message.message_id, ord_)
+    return set(first_of.values())

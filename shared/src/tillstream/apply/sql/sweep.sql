@@ -1,0 +1,79 @@
+-- name: find_woken
+-- Parked changes whose parent is there by now, and expired ones in quarantine, oldest first; rows that another sweep
+-- holds are left to it.
+SELECT
+  p.entity, p.message_id, p.source, p.accepted_at, p.version, p.content_hash, p.payload, p.content, p.topic,
+  p.kafka_partition, p.kafka_offset, p.job_id, p.line
+FROM shop.parked AS p
+WHERE CASE p.waits_for
+  WHEN 'user' THEN EXISTS (SELECT 1 FROM shop.users WHERE user_id = p.waits_key)
+  WHEN 'product' THEN EXISTS (SELECT 1 FROM shop.products WHERE product_id = p.waits_key)
+  ELSE EXISTS (SELECT 1 FROM shop.orders WHERE order_id = p.waits_key)
+END
+ORDER BY p.message_id
+LIMIT %(limit)s
+FOR UPDATE OF p SKIP LOCKED
+
+-- name: find_woken_in_quarantine
+-- The same for changes that ran out of time.
+SELECT
+  q.entity, q.message_id, q.source, q.accepted_at, q.version, q.content_hash, q.payload, q.content, q.topic,
+  q.kafka_partition, q.kafka_offset, q.job_id, q.line
+FROM shop.quarantine AS q
+WHERE q.waits_for IS NOT NULL AND q.resolved_at IS NULL AND CASE q.waits_for
+  WHEN 'user' THEN EXISTS (SELECT 1 FROM shop.users WHERE user_id = q.waits_key)
+  WHEN 'product' THEN EXISTS (SELECT 1 FROM shop.products WHERE product_id = q.waits_key)
+  ELSE EXISTS (SELECT 1 FROM shop.orders WHERE order_id = q.waits_key)
+END
+ORDER BY q.message_id
+LIMIT %(limit)s
+FOR UPDATE OF q SKIP LOCKED
+
+-- name: expire
+-- Moves what waited too long to quarantine, where it still wakes if its parent comes.
+WITH expired AS (
+  DELETE FROM shop.parked WHERE message_id IN (
+    SELECT message_id FROM shop.parked WHERE expires_at <= now()
+    ORDER BY message_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+  )
+  RETURNING *
+),
+noted AS (
+  UPDATE shop.changes AS c SET outcome = 'quarantined', reason = 'unknown_' || e.waits_for, applied_at = now()
+  FROM expired AS e WHERE c.message_id = e.message_id
+),
+kept AS (
+  INSERT INTO shop.quarantine AS q (
+    message_id, content_hash, entity, reason, field, message, version, payload, content, source, topic,
+    kafka_partition, kafka_offset, job_id, line, accepted_at, waits_for, waits_key
+  )
+  SELECT
+    message_id, content_hash, entity, 'unknown_' || waits_for, waits_for || '_id',
+    'The ' || waits_for || ' ' || waits_key || ' did not appear within the time limit for waiting.', version, payload,
+    content, source, topic, kafka_partition, kafka_offset, job_id, line, accepted_at, waits_for, waits_key
+  FROM expired ORDER BY message_id
+  ON CONFLICT (message_id, content_hash) DO UPDATE SET
+    resolved_at = NULL, resolution = NULL, reason = excluded.reason, message = excluded.message,
+    waits_for = excluded.waits_for, waits_key = excluded.waits_key
+)
+SELECT job_id, count(*) FROM expired GROUP BY job_id
+
+-- name: move_in_statement
+-- A settled row moves to its final column; the statement's sides stay equal.
+UPDATE shop.file_jobs SET
+  parked = parked + %(parked)s,
+  rejected = rejected + %(rejected)s,
+  loaded = loaded + %(stored)s,
+  unchanged = unchanged + %(unchanged)s,
+  superseded = superseded + %(superseded)s,
+  duplicate = duplicate + %(duplicate)s,
+  status = CASE
+    WHEN status NOT IN ('loaded', 'loaded_with_rejects') THEN status
+    WHEN rejected + %(rejected)s > 0 THEN 'loaded_with_rejects'
+    ELSE 'loaded'
+  END,
+  settled_at = CASE
+    WHEN finished_at IS NULL THEN settled_at
+    WHEN parked + %(parked)s = 0 THEN coalesce(settled_at, now())
+  END
+WHERE job_id = %(job_id)s

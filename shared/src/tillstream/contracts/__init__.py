@@ -1,0 +1,1 @@
+"""What crosses a border: one rule set for three doors (HTTP bodies, Kafka values, CSV rows)."""

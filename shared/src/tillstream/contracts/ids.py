@@ -1,0 +1,55 @@
+"""How every id is made: the same input gives the same id at every door and on every attempt."""
+
+import os
+import re
+import time
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("6f1c1e0a-3c5b-5d7e-9a42-7411577ea300")
+_NANOSECONDS_PER_MILLISECOND = 1_000_000
+_RANDOM_BYTES = 10
+_UUID_VERSION = 7
+# Between the parts of a name. No part but an idempotency key may hold a control character (the rule for texts), and
+# that key stands between two parts which cannot hold it, so two different lists of parts never give one name.
+_SEPARATOR = "\x1f"
+_UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+
+
+def resolve_event_id(source: str, raw: str) -> UUID:
+    """A UUID in its canonical textual form (either case) stays; any other id belongs to its source."""
+    if _UUID_TEXT(raw):
+        return UUID(raw)
+    return _named("event", source, raw)
+
+
+def row_event_id(source: str, content_hash: bytes) -> UUID:
+    """The id of an event that came in a file without one: the same content of one source is one event."""
+    return _named("row-event", source, content_hash.hex())
+
+
+def row_message_id(job_id: UUID, line: int) -> UUID:
+    """The id of the change that one row of a file makes."""
+    return _named("row", str(job_id), str(line))
+
+
+def request_message_id(route: str, idempotency_key: str, index: int) -> UUID:
+    """The id of one item of a request that may be repeated under its Idempotency-Key."""
+    return _named("request", route, idempotency_key, str(index))
+
+
+def place_message_id(topic: str, partition: int, offset: int) -> UUID:
+    """The id of a Kafka record that brought none."""
+    return uuid5(NAMESPACE, f"{topic}:{partition}:{offset}")
+
+
+def new_id() -> UUID:
+    """A UUIDv7: sorts by the millisecond in which it was made; the rest is random."""
+    milliseconds = time.time_ns() // _NANOSECONDS_PER_MILLISECOND
+    value = int.from_bytes(milliseconds.to_bytes(6) + os.urandom(_RANDOM_BYTES))
+    value = value & ~(0xF << 76) | _UUID_VERSION << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)
+
+
+def _named(*parts: str) -> UUID:
+    return uuid5(NAMESPACE, _SEPARATOR.join(parts))

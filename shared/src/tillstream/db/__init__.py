@@ -1,0 +1,1 @@
+"""Access to PostgreSQL: declared tables, migrations, roles, pools, named queries."""

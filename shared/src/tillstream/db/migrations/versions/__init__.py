@@ -1,0 +1,1 @@
+"""Alembic's revisions, each beside the SQL that it runs."""

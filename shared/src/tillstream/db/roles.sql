@@ -1,0 +1,40 @@
+-- name: create_roles
+-- The four roles; made once per cluster, so that a second database finds them there.
+DO $roles$
+DECLARE
+  role_name text;
+BEGIN
+  FOREACH role_name IN ARRAY ARRAY['tillstream_owner', 'tillstream_worker', 'tillstream_reader', 'tillstream_reports'] LOOP
+    CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = role_name);
+    BEGIN
+      EXECUTE format('CREATE ROLE %I', role_name);
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+      NULL;  -- a migration of another database of this cluster made it at the same moment
+    END;
+  END LOOP;
+END
+$roles$;
+
+-- name: create_schemas
+-- Who owns what: `shop` and `api` belong to the owner, `reports` to the DAG's role.
+CREATE SCHEMA IF NOT EXISTS shop AUTHORIZATION tillstream_owner;
+CREATE SCHEMA IF NOT EXISTS api AUTHORIZATION tillstream_owner;
+CREATE SCHEMA IF NOT EXISTS reports AUTHORIZATION tillstream_reports;
+
+-- name: close_public
+-- Nobody creates or connects by default.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- name: grant_worker
+-- What the engine needs and no more: no DDL, no deletes but where a row moves on.
+GRANT USAGE ON SCHEMA shop TO tillstream_worker;
+GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA shop TO tillstream_worker;
+REVOKE INSERT, UPDATE ON shop.settings FROM tillstream_worker;
+GRANT DELETE ON shop.order_items, shop.parked TO tillstream_worker;
+
+-- name: grant_readers
+-- Readers see the views of `api` only.
+GRANT USAGE ON SCHEMA api TO tillstream_reader, tillstream_reports;
+GRANT SELECT ON ALL TABLES IN SCHEMA api TO tillstream_reader, tillstream_reports;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA api FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA api TO tillstream_owner, tillstream_reader, tillstream_reports;

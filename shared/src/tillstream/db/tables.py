@@ -1,0 +1,402 @@
+"""The tables, declared. Alembic brings a database here and a catalogue test compares the two.
+
+All of them live in schema `shop`; readers see the views of schema `api` only. `version` columns hold the 40 sortable
+bytes of `tillstream.contracts.messages.pack_version`; times are `timestamptz`; amounts are exact.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+SCHEMA = "shop"
+NAMING = {
+    "pk": "%(table_name)s_pkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+}
+ACCEPTED_OUTCOMES = ("stored", "unchanged", "superseded")
+ORDER_STATUSES = ("pending", "paid", "cancelled", "shipped")
+EVENT_TYPES = ("page_view", "add_to_cart", "purchase")
+JOB_STATUSES = ("queued", "running", "loaded", "loaded_with_rejects", "duplicate", "archived", "failed")
+
+
+class Table(SQLModel):
+    """The base of every table here: one metadata, one schema, one way of naming constraints."""
+
+    metadata: ClassVar[MetaData] = MetaData(schema=SCHEMA, naming_convention=NAMING)
+
+
+def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
+
+
+def _moment(*, nullable: bool = False, default_now: bool = False) -> Any:
+    server_default = text("now()") if default_now else None
+    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable, server_default=server_default))
+
+
+def _big(*, nullable: bool = False, default: str | None = None) -> Any:
+    return Field(sa_column=Column(
+            BigInteger,
+            autoincrement=False,
+            nullable=nullable,
+            server_default=text(default) if default else None,
+        ))
+
+
+def _text(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(Text, nullable=nullable))
+
+
+def _uuid(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(Uuid, nullable=nullable))
+
+
+def _bytes(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(LargeBinary, nullable=nullable))
+
+
+def _money() -> Any:
+    return Field(sa_column=Column(Numeric(12, 2), nullable=False))
+
+
+def _int(*, nullable: bool = True) -> Any:
+    return Field(sa_column=Column(Integer, nullable=nullable))
+
+
+class User(Table, table=True):
+    __tablename__ = "users"
+    # Deferrable, so that two users may swap addresses in one batch.
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id"),
+        UniqueConstraint("email_key", deferrable=True, initially="DEFERRED"),
+        CheckConstraint("user_id >= 1", name="user_id"),
+        Index(None, "signup_date"),
+    )
+    user_id: int = _big()
+    name: str = _text()
+    email: str = _text()
+    email_key: str = Field(sa_column=Column(Text, Computed("lower(email)", persisted=True), nullable=False))
+    signup_date: datetime = _moment()
+    version: bytes = _bytes()
+    stored_at: datetime = _moment(default_now=True)
+
+
+class Product(Table, table=True):
+    __tablename__ = "products"
+    __table_args__ = (
+        PrimaryKeyConstraint("product_id"),
+        CheckConstraint("product_id >= 1", name="product_id"),
+        CheckConstraint("price >= 0", name="price"),
+    )
+    product_id: int = _big()
+    product_name: str = _text()
+    category: str = _text()
+    price: Decimal = _money()
+    version: bytes = _bytes()
+    stored_at: datetime = _moment(default_now=True)
+
+
+class Order(Table, table=True):
+    """`items_version` is the version of the newest *set* of items, apart from that of the order's own fields."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        PrimaryKeyConstraint("order_id"),
+        ForeignKeyConstraint(["user_id"], [f"{SCHEMA}.users.user_id"]),
+        CheckConstraint("order_id >= 1", name="order_id"),
+        CheckConstraint("total_amount >= 0", name="total_amount"),
+        _one_of("status", ORDER_STATUSES, "status"),
+        Index("orders_by_user", "user_id", text("order_date DESC"), text("order_id DESC")),
+        Index("orders_newest_first", text("order_date DESC"), text("order_id DESC")),
+    )
+    order_id: int = _big()
+    user_id: int = _big()
+    order_date: datetime = _moment()
+    status: str = _text()
+    total_amount: Decimal = _money()
+    version: bytes = _bytes()
+    items_version: bytes | None = _bytes(nullable=True)
+    stored_at: datetime = _moment(default_now=True)
+
+
+class OrderItem(Table, table=True):
+    __tablename__ = "order_items"
+    __table_args__ = (
+        PrimaryKeyConstraint("order_id", "order_item_id"),
+        ForeignKeyConstraint(["order_id"], [f"{SCHEMA}.orders.order_id"]),
+        ForeignKeyConstraint(["product_id"], [f"{SCHEMA}.products.product_id"]),
+        CheckConstraint("order_item_id >= 1", name="order_item_id"),
+        CheckConstraint("quantity >= 0", name="quantity"),
+        CheckConstraint("unit_price >= 0", name="unit_price"),
+        Index(None, "product_id"),
+    )
+    order_id: int = _big()
+    order_item_id: int = _big()
+    product_id: int = _big()
+    quantity: int = _big()
+    unit_price: Decimal = _money()
+    version: bytes = _bytes()
+    stored_at: datetime = _moment(default_now=True)
+
+
+class Event(Table, table=True):
+    """Its foreign keys are declared NOT ENFORCED (a migration adds them) and checked by the join of the insert:
+    enforced they halve the rate of the load."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        PrimaryKeyConstraint("event_id"),
+        _one_of("event_type", EVENT_TYPES, "event_type"),
+        Index(None, "user_id", "event_timestamp"),
+        Index("events_event_timestamp_brin", "event_timestamp", postgresql_using="brin"),
+    )
+    event_id: UUID = _uuid()
+    user_id: int = _big()
+    event_type: str = _text()
+    product_id: int | None = _big(nullable=True)
+    event_timestamp: datetime = _moment()
+    source: str = _text()
+    accepted_at: datetime = _moment()
+    kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
+    kafka_offset: int | None = _big(nullable=True)
+    job_id: UUID | None = _uuid(nullable=True)
+    line: int | None = _big(nullable=True)
+    stored_at: datetime = _moment(default_now=True)
+
+
+class Change(Table, table=True):
+    """One row per message of an entity other than events: what became of it."""
+
+    __tablename__ = "changes"
+    __table_args__ = (
+        PrimaryKeyConstraint("message_id"),
+        _one_of("outcome", (*ACCEPTED_OUTCOMES, "parked", "quarantined"), "outcome"),
+        Index("changes_job_key", "job_id", "entity", "key", postgresql_where=text("job_id IS NOT NULL")),
+    )
+    message_id: UUID = _uuid()
+    entity: str = _text()
+    key: int | None = _big(nullable=True)
+    parent_key: int | None = _big(nullable=True)
+    version: bytes = _bytes()
+    content_hash: bytes = _bytes()
+    outcome: str = _text()
+    reason: str | None = _text(nullable=True)
+    source: str = _text()
+    topic: str | None = _text(nullable=True)
+    kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
+    kafka_offset: int | None = _big(nullable=True)
+    job_id: UUID | None = _uuid(nullable=True)
+    line: int | None = _big(nullable=True)
+    accepted_at: datetime = _moment()
+    applied_at: datetime = _moment(default_now=True)
+
+
+class Parked(Table, table=True):
+    """Waits for one parent; there is one row per message, whatever it lacks.
+
+    `payload` is what arrived, `content` the checked record as canonical JSON, from which it is applied later.
+    """
+
+    __tablename__ = "parked"
+    __table_args__ = (
+        PrimaryKeyConstraint("message_id"),
+        _one_of("waits_for", ("user", "product", "order"), "waits_for"),
+        Index(None, "waits_for", "waits_key"),
+        Index(None, "expires_at"),
+        Index(None, "entity"),
+    )
+    message_id: UUID = _uuid()
+    entity: str = _text()
+    waits_for: str = _text()
+    waits_key: int = _big()
+    version: bytes = _bytes()
+    content_hash: bytes = _bytes()
+    payload: bytes = _bytes()
+    content: bytes = _bytes()
+    source: str = _text()
+    topic: str | None = _text(nullable=True)
+    kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
+    kafka_offset: int | None = _big(nullable=True)
+    job_id: UUID | None = _uuid(nullable=True)
+    line: int | None = _big(nullable=True)
+    accepted_at: datetime = _moment()
+    parked_at: datetime = _moment(default_now=True)
+    expires_at: datetime = _moment()
+
+
+class Quarantine(Table, table=True):
+    """Everything refused after a door accepted it, byte for byte. Open while `resolved_at` is null.
+
+    `waits_for`/`waits_key` are set where a parked message ran out of time: it still wakes if the parent comes.
+    """
+
+    __tablename__ = "quarantine"
+    __table_args__ = (
+        PrimaryKeyConstraint("id"),
+        UniqueConstraint("message_id", "content_hash"),
+        Index(None, "reason", "id"),
+        Index(None, "source", "id"),
+        Index("quarantine_job", "job_id", "line", postgresql_where=text("job_id IS NOT NULL")),
+        Index("quarantine_open", "id", postgresql_where=text("resolved_at IS NULL")),
+        Index("quarantine_counts", "source", "reason", "entity", postgresql_where=text("resolved_at IS NULL")),
+        Index(
+            "quarantine_waits",
+            "waits_for",
+            "waits_key",
+            postgresql_where=text("waits_for IS NOT NULL AND resolved_at IS NULL"),
+        ),
+    )
+    id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True)))
+    message_id: UUID = _uuid()
+    content_hash: bytes = _bytes()
+    entity: str = _text()
+    reason: str = _text()
+    field: str | None = _text(nullable=True)
+    message: str = _text()
+    version: bytes = _bytes()
+    payload: bytes = _bytes()
+    content: bytes | None = _bytes(nullable=True)
+    source: str = _text()
+    topic: str | None = _text(nullable=True)
+    kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
+    kafka_offset: int | None = _big(nullable=True)
+    job_id: UUID | None = _uuid(nullable=True)
+    line: int | None = _big(nullable=True)
+    accepted_at: datetime = _moment()
+    received_at: datetime = _moment(default_now=True)
+    waits_for: str | None = _text(nullable=True)
+    waits_key: int | None = _big(nullable=True)
+    resolved_at: datetime | None = _moment(nullable=True)
+    resolution: str | None = _text(nullable=True)
+
+
+class ReplayRequest(Table, table=True):
+    """A wish to apply a quarantined message again, with `payload` instead of its own where that is set."""
+
+    __tablename__ = "replay_requests"
+    __table_args__ = (
+        PrimaryKeyConstraint("id"),
+        ForeignKeyConstraint(["quarantine_id"], [f"{SCHEMA}.quarantine.id"]),
+        Index("replay_requests_open", "id", postgresql_where=text("applied_at IS NULL")),
+    )
+    id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True)))
+    quarantine_id: int = _big()
+    payload: bytes | None = _bytes(nullable=True)
+    requested_by: str = _text()
+    requested_at: datetime = _moment(default_now=True)
+    applied_at: datetime | None = _moment(nullable=True)
+    outcome: str | None = _text(nullable=True)
+    reason: str | None = _text(nullable=True)
+
+
+class FileJob(Table, table=True):
+    """One dropped or uploaded file and its statement. `lease_epoch` fences the process that loads it."""
+
+    __tablename__ = "file_jobs"
+    __table_args__ = (
+        PrimaryKeyConstraint("job_id"),
+        _one_of("status", JOB_STATUSES, "status"),
+        Index(None, "status", "created_at"),
+        Index("file_jobs_newest_first", text("created_at DESC"), text("job_id DESC")),
+        Index("file_jobs_content", "source", "kind", "finished_at"),
+        Index("file_jobs_by_name", "file_name", text("created_at DESC"), text("job_id DESC")),
+    )
+    job_id: UUID = _uuid()
+    file_name: str = _text()
+    source: str = _text()
+    kind: str | None = _text(nullable=True)
+    status: str = _text()
+    sha256: str | None = _text(nullable=True)
+    bytes: int = _big(default="0")
+    as_of: datetime | None = _moment(nullable=True)
+    claimed_at: datetime = _moment()
+    lease_epoch: int = _big(default="0")
+    lease_pid: int | None = _int()
+    lease_backend_start: datetime | None = _moment(nullable=True)
+    next_byte: int = _big(default="0")
+    next_line: int = _big(default="1")
+    dialect: dict[str, Any] | None = Field(sa_column=Column(JSONB, nullable=True))
+    rows: int = _big(default="0")
+    loaded: int = _big(default="0")
+    unchanged: int = _big(default="0")
+    superseded: int = _big(default="0")
+    duplicate: int = _big(default="0")
+    parked: int = _big(default="0")
+    rejected: int = _big(default="0")
+    error: str | None = _text(nullable=True)
+    duplicate_of: UUID | None = _uuid(nullable=True)
+    created_at: datetime = _moment(default_now=True)
+    started_at: datetime | None = _moment(nullable=True)
+    finished_at: datetime | None = _moment(nullable=True)
+    settled_at: datetime | None = _moment(nullable=True)
+    elapsed_seconds: float | None = Field(sa_column=Column(Numeric(12, 3), nullable=True))
+
+
+class ConsumerOffset(Table, table=True):
+    """The fence of one partition: who owns it, since which epoch, and what comes next."""
+
+    __tablename__ = "consumer_offsets"
+    __table_args__ = (PrimaryKeyConstraint("topic", "kafka_partition"),)
+    topic: str = _text()
+    kafka_partition: int = Field(sa_column=Column(SmallInteger, autoincrement=False, nullable=False))
+    epoch: int = _big(default="0")
+    next_offset: int = _big(default="0")
+    owner: str | None = _text(nullable=True)
+    owner_pid: int | None = _int()
+    owner_backend_start: datetime | None = _moment(nullable=True)
+    cluster_id: str | None = _text(nullable=True)
+    last_record_id: str | None = _text(nullable=True)
+    last_record_at: datetime | None = _moment(nullable=True)
+    updated_at: datetime = _moment(default_now=True)
+
+
+class PartitionProgress(Table, table=True):
+    """How far a partition is, for readers; apart from the fence, so that reading never waits for writing."""
+
+    __tablename__ = "partition_progress"
+    __table_args__ = (PrimaryKeyConstraint("topic", "kafka_partition"),)
+    topic: str = _text()
+    kafka_partition: int = Field(sa_column=Column(SmallInteger, autoincrement=False, nullable=False))
+    next_offset: int = _big()
+    log_end: int = _big()
+    last_stored_at: datetime | None = _moment(nullable=True)
+    measured_at: datetime = _moment()
+    stopped_at: datetime | None = _moment(nullable=True)
+    stop_reason: str | None = _text(nullable=True)
+
+
+class Setting(Table, table=True):
+    """What every service must agree on; written by the migration command."""
+
+    __tablename__ = "settings"
+    __table_args__ = (PrimaryKeyConstraint("key"),)
+    key: str = _text()
+    value: str = _text()
+    updated_at: datetime = _moment(default_now=True)
