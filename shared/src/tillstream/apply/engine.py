@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection
@@ -48,7 +49,8 @@ class Engine:
 
         Must be the first thing in the caller's transaction; the caller moves its fence after it, in the same one.
         May be repeated: messages that were applied before come out as `duplicate`. Raises psycopg's errors as they
-        are, except those of class 22 and 23, which end as `refused_by_database` for the one record that caused them.
+        are, except those of class 22 and 23, which end as `refused_by_database` for the one record that caused them, and
+        TransactionConflict where another session was faster: then the batch is run again.
         """
         changes, events, refused = _sort_out(messages)
         firsts = _first_copies(changes) | _first_copies(events)
@@ -57,11 +59,16 @@ class Engine:
         for step, numbered in ((ChangePass(conn), changes), (EventPass(conn), events)):
             verdicts |= await self._run_twice(conn, step, numbered, firsts)
         return [
-            Applied(message, verdicts[ord_].outcome, verdicts[ord_].reason) for ord_, message in enumerate(messages)
+            Applied(message, verdicts[ord_].outcome, verdicts[ord_].reason)
+            for ord_, message in enumerate(messages)
         ]
 
     async def _run_twice(
-        self, conn: AsyncConnection, step: ChangePass | EventPass, numbered: Sequence[Numbered], firsts: set[int]
+        self,
+        conn: AsyncConnection,
+        step: ChangePass | EventPass,
+        numbered: Sequence[Numbered],
+        firsts: set[int],
     ) -> dict[int, Verdict]:
         """The first copy of each id, then, against what that one left behind, all further copies."""
         verdicts: dict[int, Verdict] = {}
@@ -117,7 +124,7 @@ def _sort_out(messages: Iterable[Message]) -> tuple[list[Numbered], list[Numbere
 
 def _first_copies(numbered: Iterable[Numbered]) -> set[int]:
     """The places at which a message id stands for the first time."""
-    first_of = {}
+    first_of: dict[UUID, int] = {}
     for ord_, message in numbered:
         first_of.setdefault(message.message_id, ord_)
     return set(first_of.values())

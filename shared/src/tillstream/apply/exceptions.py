@@ -13,8 +13,10 @@ from tillstream.contracts.messages import Message, Refusal
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.reasons import SENTENCES, Reason
 from tillstream.contracts.records import to_json
+from tillstream.errors import TransactionConflict
 
 _DUPLICATE = Verdict(OutcomeKind.DUPLICATE)
+_CONFLICT = Verdict(OutcomeKind.QUARANTINED, Reason.ID_CONFLICT)
 _FIELD_OF = {Reason.DUPLICATE_EMAIL: "email"}
 
 
@@ -44,16 +46,19 @@ class ExceptionWriter:
             if message.correction or verdicts[ord_].outcome in {OutcomeKind.PARKED, OutcomeKind.QUARANTINED}
         ]
         for ord_, message in sorted(odd, key=lambda pair: pair[1].message_id):
-            verdict = verdicts[ord_]
-            if verdict.outcome is OutcomeKind.QUARANTINED:
-                is_new = await self._quarantine(conn, message, verdict)
-                if not is_new and not message.correction:
-                    final[ord_] = _DUPLICATE
-            elif verdict.outcome is OutcomeKind.PARKED:
-                await self._park(conn, message, verdict)
-            if message.correction:
-                await _close_older_entries(conn, message, verdict)
+            final[ord_] = await self._keep_one(conn, message, verdicts[ord_])
         return final
+
+    async def _keep_one(self, conn: AsyncConnection, message: Message, verdict: Verdict) -> Verdict:
+        if verdict.outcome is OutcomeKind.PARKED:
+            verdict = await self._park(conn, message, verdict)
+        if verdict.outcome is OutcomeKind.QUARANTINED:
+            is_new = await self._quarantine(conn, message, verdict)
+            if not is_new and not message.correction:
+                return _DUPLICATE
+        if message.correction:
+            await _close_older_entries(conn, message, verdict)
+        return verdict
 
     async def _quarantine(self, conn: AsyncConnection, message: Message, verdict: Verdict) -> bool:
         reason = verdict.reason
@@ -68,13 +73,22 @@ class ExceptionWriter:
         cursor = await conn.execute(EXCEPTIONS["quarantine"], row)
         return await cursor.fetchone() is not None
 
-    async def _park(self, conn: AsyncConnection, message: Message, verdict: Verdict) -> None:
+    async def _park(self, conn: AsyncConnection, message: Message, verdict: Verdict) -> Verdict:
+        """Parks it, or finds that another session parked the same id while this one was judging."""
         row = _row(message) | {
             "waits_for": verdict.waits_for,
             "waits_key": verdict.waits_key,
             "parked_for": self._parked_for,
+            "correction": message.correction,
         }
-        await conn.execute(EXCEPTIONS["park"], row)
+        cursor = await conn.execute(EXCEPTIONS["park"], row)
+        if await cursor.fetchone() is not None:
+            return verdict
+        cursor = await conn.execute(EXCEPTIONS["parked_content"], {"message_id": message.message_id})
+        first = await cursor.fetchone()
+        if first is None:
+            raise TransactionConflict("a change was parked and woken by another session at the same moment")
+        return _DUPLICATE if first[0] == message.content_hash else _CONFLICT
 
 
 async def _close_older_entries(conn: AsyncConnection, message: Message, verdict: Verdict) -> None:

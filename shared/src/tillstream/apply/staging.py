@@ -11,14 +11,56 @@ from tillstream.contracts.messages import Message
 
 type Numbered = tuple[int, Message]
 
-_INCOMING_TYPES = (
-    "int4 bool bool text uuid int8 int8 bytea bytea text text int2 int8 uuid int8 timestamptz text text timestamptz "
-    "text text numeric int8 timestamptz text numeric bool int8 int8 numeric"
-).split()
+_INCOMING_TYPES = [
+    "int4",
+    "bool",
+    "bool",
+    "text",
+    "uuid",
+    "int8",
+    "int8",
+    "bytea",
+    "bytea",
+    "text",
+    "text",
+    "int2",
+    "int8",
+    "uuid",
+    "int8",
+    "timestamptz",
+    "text",
+    "text",
+    "timestamptz",
+    "text",
+    "text",
+    "numeric",
+    "int8",
+    "timestamptz",
+    "text",
+    "numeric",
+    "bool",
+    "int8",
+    "int8",
+    "numeric",
+]
 _ITEM_TYPES = ("int4", "int8", "int8", "int8", "numeric")
-_EVENT_TYPES = (
-    "int4 bool bool uuid int8 text int8 timestamptz bytea text timestamptz int2 int8 uuid int8".split()
-)
+_EVENT_TYPES = [
+    "int4",
+    "bool",
+    "bool",
+    "uuid",
+    "int8",
+    "text",
+    "int8",
+    "timestamptz",
+    "bytea",
+    "text",
+    "timestamptz",
+    "int2",
+    "int8",
+    "uuid",
+    "int8",
+]
 _KEY_FIELDS = {
     Entity.USER: "user_id",
     Entity.PRODUCT: "product_id",
@@ -27,7 +69,9 @@ _KEY_FIELDS = {
 }
 
 
-async def stage(conn: AsyncConnection, changes: Sequence[Numbered], events: Sequence[Numbered], first: set[int]) -> None:
+async def stage(
+    conn: AsyncConnection, changes: Sequence[Numbered], events: Sequence[Numbered], first: set[int]
+) -> None:
     """Fills the temporary tables. Rows whose number is in `first` are active.
 
     Every COPY of a batch happens here, before any shared row is touched: a client that is stopped in the middle of
@@ -40,6 +84,7 @@ async def stage(conn: AsyncConnection, changes: Sequence[Numbered], events: Sequ
         items = list(_item_rows(changes))
         if items:
             await _copy(conn, STAGING["copy_incoming_items"], _ITEM_TYPES, items)
+        await conn.execute(STAGING["analyze"])
     if events:
         rows = (_event_row(ord_, ord_ in first, message) for ord_, message in events)
         await _copy(conn, STAGING["copy_incoming_events"], _EVENT_TYPES, rows)

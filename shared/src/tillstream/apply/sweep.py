@@ -51,7 +51,7 @@ async def _wake(
 
 async def _expire(conn: AsyncConnection, limit: int) -> None:
     cursor = await conn.execute(SWEEP["expire"], {"limit": limit})
-    for job_id, count in sorted((row for row in await cursor.fetchall() if row[0] is not None)):
+    for job_id, count in sorted(row for row in await cursor.fetchall() if row[0] is not None):
         await _move(conn, job_id, Counter(parked=-count, rejected=count))
 
 
@@ -68,7 +68,9 @@ async def _move_in_statements(conn: AsyncConnection, column: str, applied: Itera
 
 
 async def _move(conn: AsyncConnection, job_id: UUID, counts: Counter[str]) -> None:
-    await conn.execute(SWEEP["move_in_statement"], {"job_id": job_id, **{name: counts[name] for name in _COLUMNS}})
+    await conn.execute(
+        SWEEP["move_in_statement"], {"job_id": job_id, **{name: counts[name] for name in _COLUMNS}}
+    )
 
 
 def _statement_column(outcome: OutcomeKind) -> str:

@@ -1,31 +1,34 @@
 """A Kafka record and its CloudEvents headers (binary mode), written by a door and read by the worker."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 import re
-from typing import Any, Protocol
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from tillstream.contracts.arrivals import Arrival, arrived, refused
 from tillstream.contracts.entities import Entity
-from tillstream.contracts.ids import place_message_id, read_uuid, resolve_event_id
-from tillstream.contracts.messages import Message, Origin, Refusal, pack_version
+from tillstream.contracts.ids import place_message_id, read_uuid
+from tillstream.contracts.messages import Message, Origin, Refusal
 from tillstream.contracts.parsing import parse_json
 from tillstream.contracts.reasons import Reason
-from tillstream.contracts.records import check, content_hash, payload_hash
-from tillstream.contracts.rules import EARLIEST, UPDATE_AHEAD, Rules, is_event_id, is_text, read_time, stated_update
+from tillstream.contracts.rules import EARLIEST, UPDATE_AHEAD, Rules, is_source, read_time
 from tillstream.errors import MalformedJson
 
 DEFAULT_SOURCE = "shop"
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/json")
 _TYPE_OF = {entity: ("ce_type", f"shop.{entity.value}.v1".encode()) for entity in Entity}
+_UTC = ZoneInfo("UTC")
 _UTC_SUFFIX_CHARS = len("+00:00")
 _POSITION = re.compile(r"[0-9]{1,18}").fullmatch  # 18 digits fit the 8 bytes of a version
 
 _TOMBSTONE = Refusal(Reason.INVALID_RECORD, "The Kafka record has no value.")
 _NO_SOURCE = Refusal(
-    Reason.INVALID_HEADER, "ce_source must be a text of 1 to 320 characters in UTF-8 without control characters.", "ce_source"
+    Reason.INVALID_HEADER,
+    "ce_source must be a text of 1 to 320 characters in UTF-8 without control characters.",
+    "ce_source",
 )
 
 
@@ -69,32 +72,56 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
 
     The same record always gives the same message. Of a header that comes twice the last counts, as in Kafka's own
     clients. Without readable headers: the id is made from the record's place, the moment of acceptance is the append
-    time, the position 0, the source `shop`; a source that is there and cannot be read is refused, since ids would
+    time, the position 0, the source `shop`. A source that is there and cannot be read is refused, since its ids would
     fall to the wrong owner. `ce_type` and the key are not looked at: the topic says what a record is.
     """
     headers = _decoded(record.headers)
-    accepted_at = _accepted_at(headers.get("ce_time"), record.timestamp)
     source = headers.get("ce_source", DEFAULT_SOURCE)
-    rules = Rules(accepted_at, shop_timezone)
-    item = _parsed(record.value)
-    if source is None or not is_text(source):
-        source, content = DEFAULT_SOURCE, _NO_SOURCE
-    else:
-        content = item if isinstance(item, Refusal) else check(entity, item, rules)
-    message_id = _message_id(record, entity, headers.get("ce_id"), source, item)
-    if isinstance(content, Refusal):
-        updated_at, digest = stated_update(item, rules), payload_hash(record.value or b"")
-    else:
-        updated_at, digest = content.get("updated_at"), content_hash(entity, content)
-    return Message(
+    accepted_at = _accepted_at(headers.get("ce_time"), record.timestamp)
+    arrival = Arrival(
         entity=entity,
-        message_id=message_id,
-        source=source,
-        accepted_at=accepted_at,
-        version=pack_version(updated_at or accepted_at, accepted_at, _position(headers.get("ce_sequence")), message_id),
-        content_hash=digest,
+        source=source if source is not None and is_source(source) else DEFAULT_SOURCE,
+        rules=Rules(accepted_at, shop_timezone),
+        version_at=accepted_at,
+        position=_position(headers.get("ce_sequence")),
         payload=record.value or b"",
         origin=Origin(topic=record.topic, partition=record.partition, offset=record.offset),
-        content=None if isinstance(content, Refusal) else content,
-        refusal=content if isinstance(content, Refusal) else None,
     )
+
+    def other_id(_: bytes | None) -> UUID:
+        own_id = read_uuid(headers.get("ce_id") or "")
+        return own_id or place_message_id(record.topic, record.partition, record.offset)
+
+    if source != arrival.source:
+        return refused(arrival, _NO_SOURCE, other_id(None))
+    if record.value is None:
+        return refused(arrival, _TOMBSTONE, other_id(None))
+    try:
+        item = parse_json(record.value)
+    except MalformedJson as error:
+        return refused(arrival, Refusal(Reason.MALFORMED_JSON, str(error)), other_id(None))
+    return arrived(arrival, item, other_id)
+
+
+def _decoded(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str | None]:
+    """The headers as texts; None for a value that is none."""
+    return {name: _text(value) for name, value in headers}
+
+
+def _text(value: bytes | None) -> str | None:
+    try:
+        return value.decode() if value is not None else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _accepted_at(stated: str | None, appended_at: datetime) -> datetime:
+    """What the door says, unless its clock runs ahead of the broker's; else the append time."""
+    moment = read_time(stated, _UTC)
+    if moment is None or not EARLIEST <= moment <= appended_at + UPDATE_AHEAD:
+        return max(appended_at, EARLIEST)
+    return moment
+
+
+def _position(stated: str | None) -> int:
+    return int(stated) if stated is not None and _POSITION(stated) else 0

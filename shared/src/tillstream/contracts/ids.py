@@ -15,11 +15,14 @@ _SEPARATOR = "\x1f"
 _UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
 
+def read_uuid(text: str) -> UUID | None:
+    """A UUID in its canonical textual form (8-4-4-4-12, either case); None for anything else that `UUID` would take."""
+    return UUID(text) if _UUID_TEXT(text) else None
+
+
 def resolve_event_id(source: str, raw: str) -> UUID:
-    """A UUID in its canonical textual form (either case) stays; any other id belongs to its source."""
-    if _UUID_TEXT(raw):
-        return UUID(raw)
-    return _named("event", source, raw)
+    """A UUID stays; any other id belongs to its source."""
+    return read_uuid(raw) or _named("event", source, raw)
 
 
 def row_event_id(source: str, content_hash: bytes) -> UUID:

@@ -5,7 +5,16 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, with_config
 
 from tillstream.contracts.reasons import Reason
-from tillstream.contracts.rules import MAX_ITEMS, Amount, Id, Moment, OrderStatus, Quantity, UpdateMoment, broken
+from tillstream.contracts.rules import (
+    MAX_ITEMS,
+    Amount,
+    Id,
+    Moment,
+    OrderStatus,
+    Quantity,
+    UpdateMoment,
+    broken,
+)
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -42,7 +51,9 @@ def _one_set(items: list[dict[str, Any]], info: ValidationInfo) -> list[dict[str
         seen.add(item_id)
         # A wrong order_id of the order itself is refused before, and then is not in the data.
         if order_id is not None and item.pop("order_id", order_id) != order_id:
-            raise broken(Reason.INVALID_ITEMS, "must be the id of the order around it", at=f"[{index}].order_id")
+            raise broken(
+                Reason.INVALID_ITEMS, "must be the id of the order around it", at=f"[{index}].order_id"
+            )
     return sorted(items, key=lambda item: int(item["order_item_id"]))
 
 

@@ -45,7 +45,9 @@ KEY_FIELD: Final[dict[Entity, str]] = {
     Entity.ORDER_ITEM: "order_item_id",
     Entity.EVENT: "user_id",
 }
-_HASHED_FIELDS = {entity: tuple(name for name in names if name != "event_id") for entity, names in FIELDS.items()}
+_HASHED_FIELDS = {
+    entity: tuple(name for name in names if name != "event_id") for entity, names in FIELDS.items()
+}
 _ITEM_FIELDS = tuple(InnerItemRecord.__annotations__)
 _VALIDATE = {entity: TypeAdapter(record).validator.validate_python for entity, record in RECORD_TYPES.items()}
 _STORED_RULES = Rules(datetime(9999, 1, 1, tzinfo=UTC), ZoneInfo("UTC"))
@@ -59,9 +61,12 @@ _RULE_OF_ERROR = {
 }
 _REASONS = frozenset(Reason)
 _NOT_AN_OBJECT = Refusal(Reason.INVALID_RECORD, "The record must be a JSON object.")
-_TOO_DEEP = Refusal(Reason.MALFORMED_JSON, f"The record must not be nested more than {MAX_DEPTH} levels deep.")
+_TOO_DEEP = Refusal(
+    Reason.MALFORMED_JSON, f"The record must not be nested more than {MAX_DEPTH} levels deep."
+)
 _TOO_LARGE = Refusal(
-    Reason.RECORD_TOO_LARGE, f"The record must not be larger than {MAX_VALUE_BYTES} bytes in its canonical JSON form."
+    Reason.RECORD_TOO_LARGE,
+    f"The record must not be larger than {MAX_VALUE_BYTES} bytes in its canonical JSON form.",
 )
 
 
@@ -101,7 +106,9 @@ def from_json(entity: Entity, stored: bytes) -> dict[str, Any]:
 
 def content_hash(entity: Entity, content: Mapping[str, Any]) -> bytes:
     """16 bytes that are equal for equal content, whatever the event's id."""
-    return payload_hash(dump_json({name: content[name] for name in _HASHED_FIELDS[entity] if name in content}))
+    return payload_hash(
+        dump_json({name: content[name] for name in _HASHED_FIELDS[entity] if name in content})
+    )
 
 
 def payload_hash(payload: bytes) -> bytes:
@@ -161,9 +168,15 @@ def _refusal(entity: Entity, item: dict[str, Any], rules: Rules) -> Refusal:
     try:
         _VALIDATE[entity](tidy, context=rules)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-    else:
-        raise AssertionError("A tidy record passed where the same record as it came did not.")
+        return refusal_of(error)
+    raise AssertionError("A tidy record passed where the same record as it came did not.")
+
+
+def refusal_of(error: ValidationError) -> Refusal:
+    """The first fault that Pydantic found, in our words."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if not first["loc"]:
+        return _NOT_AN_OBJECT
     field = field_path(first["loc"]) + first.get("ctx", {}).get("at", "")
     if first["type"] in _REASONS:
         reason, rule = Reason(first["type"]), first["msg"]
@@ -181,5 +194,7 @@ def field_path(location: tuple[int | str, ...]) -> str:
 def _shown(name: str) -> str:
     if not name:
         return '""'
-    printable = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in name[:MAX_SHOWN_CHARS])
+    printable = "".join(
+        char if char.isprintable() else f"\\u{ord(char):04x}" for char in name[:MAX_SHOWN_CHARS]
+    )
     return printable if len(name) <= MAX_SHOWN_CHARS else f"{printable}…"

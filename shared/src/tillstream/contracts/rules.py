@@ -5,12 +5,13 @@ sentence, so that the three doors cannot differ in what they say. Times are read
 on the moment of acceptance and a bare date on the shop's time zone; both come as the validation context (`Rules`).
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-import re
-from typing import Annotated, Any, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -39,6 +40,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(hours=24)
 UPDATE_AHEAD = timedelta(minutes=5)
 _DATE_CHARS = 10
+_SOURCES_KEPT = 1_024
 _AMOUNT_BOUND = 10**10
 
 AMOUNT_PATTERN = r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,2})?"
@@ -50,7 +52,9 @@ _AMOUNT = re.compile(rf"(-?){AMOUNT_PATTERN}").fullmatch
 _TIME = re.compile(TIME_PATTERN).fullmatch
 
 _ID_RULE = f"must be a whole number from 1 to {MAX_ID}"
-_TEXT_RULE = f"must be a text of 1 to {MAX_TEXT_CHARS} characters without control characters or lone surrogates"
+_TEXT_RULE = (
+    f"must be a text of 1 to {MAX_TEXT_CHARS} characters without control characters or lone surrogates"
+)
 _EMAIL_RULE = (
     f"must be an e-mail address of at most {MAX_TEXT_CHARS} characters: exactly one @ with something before it and a"
     " domain with an inner dot after it, no spaces"
@@ -58,9 +62,7 @@ _EMAIL_RULE = (
 _QUANTITY_RULE = f"must be a whole number from 0 to {MAX_ID}"
 _AMOUNT_RULE = "must be a plain decimal with at most 2 places and at most 10 digits before them"
 _BELOW_ZERO_RULE = "must not be below zero"
-_TIME_RULE = (
-    "must be an ISO 8601 time such as 2024-01-20T10:30:00Z (no offset means UTC, a bare date the start of that shop day)"
-)
+_TIME_RULE = "must be an ISO 8601 time such as 2024-01-20T10:30:00Z (no offset means UTC, a bare date the start of that shop day)"
 _EARLIEST_RULE = "must not be before 2000-01-01"
 _AHEAD_RULE = "must not be more than 24 hours after the record was accepted"
 _UPDATE_AHEAD_RULE = "must not be more than 5 minutes after the record was accepted"
@@ -86,7 +88,9 @@ class Refused:
             handler(source), custom_error_type=self.reason.value, custom_error_message=self.rule
         )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {**handler(schema), "description": _described(self.rule)}
 
 
@@ -116,7 +120,7 @@ def read_time(value: object, shop_timezone: ZoneInfo) -> datetime | None:
 
 def _time(ahead: timedelta, ahead_rule: str) -> Callable[[object, ValidationInfo], datetime]:
     def validate(value: object, info: ValidationInfo) -> datetime:
-        rules: Rules = info.context
+        rules = cast("Rules", info.context)
         moment = read_time(value, rules.shop_timezone)
         if moment is None:
             raise broken(Reason.INVALID_TIMESTAMP, _TIME_RULE)
@@ -183,7 +187,13 @@ Email = Annotated[
         max_length=MAX_TEXT_CHARS,
         pattern=r"^[^@\s\p{Cc}]+@[^@\s\p{Cc}.][^@\s\p{Cc}]*\.[^@\s\p{Cc}]*[^@\s\p{Cc}.]$",
     ),
-    WithJsonSchema({"type": "string", "maxLength": MAX_TEXT_CHARS, "pattern": r"^[^@\s]+@[^@\s.][^@\s]*\.[^@\s]*[^@\s.]$"}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": MAX_TEXT_CHARS,
+            "pattern": r"^[^@\s]+@[^@\s.][^@\s]*\.[^@\s]*[^@\s.]$",
+        }
+    ),
     Refused(Reason.INVALID_EMAIL, _EMAIL_RULE),
 ]
 Quantity = Annotated[
@@ -191,21 +201,23 @@ Quantity = Annotated[
     Field(strict=True, le=MAX_ID),
     Refused(Reason.INVALID_NUMBER, _QUANTITY_RULE),
     AfterValidator(_not_negative),
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_ID, "description": _described(_QUANTITY_RULE)}),
+    WithJsonSchema(
+        {"type": "integer", "minimum": 0, "maximum": MAX_ID, "description": _described(_QUANTITY_RULE)}
+    ),
 ]
 Amount = Annotated[Decimal, PlainValidator(_amount), WithJsonSchema(_AMOUNT_SCHEMA)]
 Moment = Annotated[datetime, PlainValidator(_time(AHEAD, _AHEAD_RULE)), WithJsonSchema(_TIME_SCHEMA)]
 UpdateMoment = Annotated[
     datetime, PlainValidator(_time(UPDATE_AHEAD, _UPDATE_AHEAD_RULE)), WithJsonSchema(_TIME_SCHEMA)
 ]
+_Status = Literal["pending", "paid", "cancelled", "shipped"]
+_Type = Literal["page_view", "add_to_cart", "purchase"]
+ORDER_STATUSES: Final[tuple[str, ...]] = get_args(_Status)
+EVENT_TYPES: Final[tuple[str, ...]] = get_args(_Type)
 OrderStatus = Annotated[
-    Literal["pending", "paid", "cancelled", "shipped"],
-    Refused(Reason.INVALID_STATUS, "must be one of pending, paid, cancelled, shipped"),
+    _Status, Refused(Reason.INVALID_STATUS, f"must be one of {', '.join(ORDER_STATUSES)}")
 ]
-EventType = Annotated[
-    Literal["page_view", "add_to_cart", "purchase"],
-    Refused(Reason.INVALID_EVENT_TYPE, "must be one of page_view, add_to_cart, purchase"),
-]
+EventType = Annotated[_Type, Refused(Reason.INVALID_EVENT_TYPE, f"must be one of {', '.join(EVENT_TYPES)}")]
 
 _TEXT_ALONE = TypeAdapter(Text)
 _UPDATE_ALONE: TypeAdapter[datetime] = TypeAdapter(UpdateMoment)
@@ -218,6 +230,12 @@ def is_text(value: object) -> bool:
     except ValidationError:
         return False
     return True
+
+
+@lru_cache(maxsize=_SOURCES_KEPT)
+def is_source(text: str) -> bool:
+    """Whether this can name a partner or an application; a process meets few of them, again and again."""
+    return is_text(text)
 
 
 def stated_update(item: object, rules: Rules) -> datetime | None:

@@ -1,9 +1,15 @@
 """How this project opens connections: UTC, bounded waits, and a name that an operator recognises."""
 
+from typing import Any
+
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 CONNECT_TIMEOUT_S = 5
+# The pool doubles its pause between attempts. Giving up soon keeps the pauses short: the next question starts afresh.
+RECONNECT_FOR_S = 2.0
+# Beyond this many questions per connection the next one is told at once to come back later.
+MAX_WAITING_PER_CONNECTION = 16
 # A stopped client must not hold locks for ever: the server ends what idles in a transaction or runs too long.
 _WRITER_OPTIONS = {
     "TimeZone": "UTC",
@@ -20,7 +26,12 @@ _READER_OPTIONS = {
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": "15s",
 }
-_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+_KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 def _as_options(settings: dict[str, str]) -> str:
@@ -51,6 +62,8 @@ def reader_pool(
         min_size=1,
         max_size=max_size,
         timeout=wait_timeout_s,
+        max_waiting=max_size * MAX_WAITING_PER_CONNECTION,
+        reconnect_timeout=RECONNECT_FOR_S,
         open=False,
         check=AsyncConnectionPool.check_connection,
         kwargs={

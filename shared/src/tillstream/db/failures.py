@@ -1,19 +1,18 @@
 """The one seam where PostgreSQL's failures become ours.
 
-The SQLSTATE class decides (PostgreSQL manual, appendix A): 08, 53, 57, 58 and 25006 are an outage, 40P01 and 40001 a
-conflict. Classes 22 and 23 speak of a record and are the apply engine's to narrow down; all else is a bug.
+The SQLSTATE class decides (PostgreSQL manual, appendix A): 08, 53, 57, 58 and 25006 are an outage, and so is
+28, a password that is being changed; 40P01 and 40001 are a conflict. Classes 22 and 23 speak of a record and are the apply engine's to narrow down; all else is a bug.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import errors
 from psycopg_pool import PoolTimeout
 
 from tillstream.errors import DatabaseUnavailable, TillstreamError, TransactionConflict
 
-_OUTAGE_CLASSES = ("08", "53", "57", "58")
+_OUTAGE_CLASSES = ("08", "28", "53", "57", "58")
 _OUTAGE_STATES = ("25006", "25P03", "25P04")  # read-only, idle or whole transaction timed out
 _CONFLICT_STATES = ("40001", "40P01", "55P03")  # serialisation, deadlock, lock time-out
 
@@ -27,8 +26,6 @@ def translate(error: psycopg.Error) -> TillstreamError | None:
     if state in _CONFLICT_STATES:
         return TransactionConflict(_first_line(error))
     if state[:2] in _OUTAGE_CLASSES or state in _OUTAGE_STATES:
-        return DatabaseUnavailable(_first_line(error))
-    if isinstance(error, errors.InvalidAuthorizationSpecification):
         return DatabaseUnavailable(_first_line(error))
     return None
 

@@ -54,7 +54,9 @@ def _prepare_roles(connection: Connection, passwords: Mapping[str, str]) -> None
     statements = queries.load(_PACKAGE, "roles.sql")
     run_script(connection, statements["create_roles"])
     for role, password in passwords.items():
-        change = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+        change = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+            sql.Identifier(role), sql.Literal(password)
+        )
         run_script(connection, change.as_string())
     run_script(connection, statements["create_schemas"])
     run_script(connection, statements["close_public"])

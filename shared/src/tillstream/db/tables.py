@@ -62,12 +62,14 @@ def _moment(*, nullable: bool = False, default_now: bool = False) -> Any:
 
 
 def _big(*, nullable: bool = False, default: str | None = None) -> Any:
-    return Field(sa_column=Column(
+    return Field(
+        sa_column=Column(
             BigInteger,
             autoincrement=False,
             nullable=nullable,
             server_default=text(default) if default else None,
-        ))
+        )
+    )
 
 
 def _text(*, nullable: bool = False) -> Any:
@@ -265,7 +267,9 @@ class Quarantine(Table, table=True):
         Index(None, "source", "id"),
         Index("quarantine_job", "job_id", "line", postgresql_where=text("job_id IS NOT NULL")),
         Index("quarantine_open", "id", postgresql_where=text("resolved_at IS NULL")),
-        Index("quarantine_counts", "source", "reason", "entity", postgresql_where=text("resolved_at IS NULL")),
+        Index(
+            "quarantine_counts", "source", "reason", "entity", postgresql_where=text("resolved_at IS NULL")
+        ),
         Index(
             "quarantine_waits",
             "waits_for",

@@ -9,24 +9,33 @@ from psycopg.sql import SQL, Identifier
 from support.postgres import Database
 from tillstream.db.connections import connect
 
-_CHILDREN_FIRST = (
-    "events order_items orders users products changes parked replay_requests quarantine file_jobs".split()
-)
-type Connect = Callable[[], Awaitable[AsyncConnection]]
+_CHILDREN_FIRST = [
+    "events",
+    "order_items",
+    "orders",
+    "users",
+    "products",
+    "changes",
+    "parked",
+    "replay_requests",
+    "quarantine",
+    "file_jobs",
+]
+type Connect = Callable[..., Awaitable[AsyncConnection]]
 
 
 @pytest.fixture
 async def session(database: Database) -> AsyncIterator[Connect]:
-    """Opens sessions as the worker's role; all are closed at the end."""
-    opened: list[AsyncConnection] = []
+    """The worker's session of a number: opened when first asked for, the same one for every example after that."""
+    opened: dict[int, AsyncConnection] = {}
 
-    async def open_one() -> AsyncConnection:
-        conn = await connect(database.worker_dsn, application_name="engine-test")
-        opened.append(conn)
-        return conn
+    async def open_one(number: int = 0) -> AsyncConnection:
+        if number not in opened:
+            opened[number] = await connect(database.worker_dsn, application_name=f"engine-test-{number}")
+        return opened[number]
 
     yield open_one
-    for conn in opened:
+    for conn in opened.values():
         await conn.close()
 
 
@@ -42,4 +51,3 @@ async def empty(database: Database) -> AsyncIterator[Callable[[], Awaitable[None
 
     yield truncate
     await conn.close()
-

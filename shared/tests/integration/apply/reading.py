@@ -23,6 +23,8 @@ async def run_batch(conn: AsyncConnection, engine: Engine, batch: Sequence[Messa
         try:
             async with conn.transaction():
                 return await engine.apply(conn, batch)
+        except TransactionConflict:
+            continue
         except psycopg.Error as error:
             if not isinstance(translate(error), TransactionConflict):
                 raise
@@ -32,9 +34,13 @@ async def run_batch(conn: AsyncConnection, engine: Engine, batch: Sequence[Messa
 async def sweep_until_quiet(conn: AsyncConnection, engine: Engine) -> None:
     """Sweeps until a round wakes nothing that settles."""
     for _ in range(TRIES):
-        before = await rows(conn, "SELECT message_id, waits_for, waits_key FROM shop.parked ORDER BY message_id")
+        before = await rows(
+            conn, "SELECT message_id, waits_for, waits_key FROM shop.parked ORDER BY message_id"
+        )
         await sweep(conn, engine)
-        after = await rows(conn, "SELECT message_id, waits_for, waits_key FROM shop.parked ORDER BY message_id")
+        after = await rows(
+            conn, "SELECT message_id, waits_for, waits_key FROM shop.parked ORDER BY message_id"
+        )
         if before == after:
             return
     raise AssertionError("the sweep never comes to rest")
@@ -50,17 +56,22 @@ async def read_world(conn: AsyncConnection) -> World:
     world = World()
     for user_id, *row in await rows(conn, "SELECT user_id, name, email, version FROM shop.users"):
         world.users[user_id] = tuple(row)
-    for product_id, *row in await rows(conn, "SELECT product_id, product_name, price, version FROM shop.products"):
+    for product_id, *row in await rows(
+        conn, "SELECT product_id, product_name, price, version FROM shop.products"
+    ):
         world.products[product_id] = tuple(row)
     for order_id, *row in await rows(
         conn, "SELECT order_id, user_id, status, version, items_version FROM shop.orders"
     ):
         world.orders[order_id] = tuple(row)
     for order_id, item_id, *row in await rows(
-        conn, "SELECT order_id, order_item_id, product_id, quantity, unit_price, version FROM shop.order_items"
+        conn,
+        "SELECT order_id, order_item_id, product_id, quantity, unit_price, version FROM shop.order_items",
     ):
         world.order_items[order_id, item_id] = tuple(row)
-    for event_id, *row in await rows(conn, "SELECT event_id, user_id, event_type, product_id FROM shop.events"):
+    for event_id, *row in await rows(
+        conn, "SELECT event_id, user_id, event_type, product_id FROM shop.events"
+    ):
         world.events[event_id] = tuple(row)
     world.outcomes = dict(await rows(conn, _OUTCOMES))
     return world

@@ -86,7 +86,9 @@ def event(user_id: int, product_id: int | None = None, kind: str = "page_view") 
 
 
 ITEM_SETS = st.none() | st.lists(
-    st.builds(item, st.integers(1, 3), IDS, st.integers(0, 2)), max_size=3, unique_by=lambda each: each["order_item_id"]
+    st.builds(item, st.integers(1, 3), IDS, st.integers(0, 2)),
+    max_size=3,
+    unique_by=lambda each: each["order_item_id"],
 )
 CONTENTS: dict[Entity, st.SearchStrategy[dict[str, Any]]] = {
     Entity.USER: st.builds(user, st.integers(1, 2), st.sampled_from(["Ann", "Bo"])),
@@ -109,7 +111,9 @@ def changes(draw: st.DrawFn, max_size: int = 14) -> list[Message]:
     for number in range(1, size + 1):
         entity = draw(st.sampled_from(list(Entity)))
         content = draw(CONTENTS[entity])
-        drawn.append(make(entity, content, number=number, at=draw(st.integers(0, 3)), position=draw(st.integers(0, 1))))
+        drawn.append(
+            make(entity, content, number=number, at=draw(st.integers(0, 3)), position=draw(st.integers(0, 1)))
+        )
     return drawn
 
 
@@ -148,7 +152,11 @@ def expected(messages: Iterable[Message]) -> World:
             world.users[content["user_id"]] = (content["name"], content["email"], message.version)
             world.outcomes[message.message_id] = "accepted"
         if message.entity is Entity.PRODUCT:
-            world.products[content["product_id"]] = (content["product_name"], content["price"], message.version)
+            world.products[content["product_id"]] = (
+                content["product_name"],
+                content["price"],
+                message.version,
+            )
             world.outcomes[message.message_id] = "accepted"
     _add_orders(world, [m for m in by_version if m.entity is Entity.ORDER])
     _add_single_items(world, [m for m in by_version if m.entity is Entity.ORDER_ITEM])
@@ -184,7 +192,9 @@ def _add_single_items(world: World, by_version: Iterable[Message]) -> None:
         if order_row is None or lacks:
             continue
         if order_row[3] is None or message.version > order_row[3]:
-            world.order_items[content["order_id"], content["order_item_id"]] = _item_row(content, message.version)
+            world.order_items[content["order_id"], content["order_item_id"]] = _item_row(
+                content, message.version
+            )
 
 
 def _item_row(content: dict[str, Any], version: bytes) -> tuple[Any, ...]:
@@ -195,7 +205,9 @@ def _add_events(world: World, messages: Iterable[Message]) -> None:
     for message in messages:
         content = message.content or {}
         product_id = content.get("product_id")
-        lacks = content["user_id"] not in world.users or (product_id is not None and product_id not in world.products)
+        lacks = content["user_id"] not in world.users or (
+            product_id is not None and product_id not in world.products
+        )
         world.outcomes[message.message_id] = "parked" if lacks else "accepted"
         if not lacks:
             world.events[message.message_id] = (content["user_id"], content["event_type"], product_id)

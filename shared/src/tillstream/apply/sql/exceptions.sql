@@ -1,6 +1,6 @@
 -- name: park
--- Keeps a change until its parent comes; a second copy of it changes nothing.
-INSERT INTO shop.parked (
+-- Keeps a change until its parent comes. Nothing is returned where another session parked the same id first.
+INSERT INTO shop.parked AS p (
   message_id, entity, waits_for, waits_key, version, content_hash, payload, content, source, topic, kafka_partition,
   kafka_offset, job_id, line, accepted_at, expires_at
 ) VALUES (
@@ -10,6 +10,12 @@ INSERT INTO shop.parked (
 ON CONFLICT (message_id) DO UPDATE SET
   waits_for = excluded.waits_for, waits_key = excluded.waits_key, content_hash = excluded.content_hash,
   payload = excluded.payload, content = excluded.content, version = excluded.version
+WHERE %(correction)s
+RETURNING p.message_id
+
+-- name: parked_content
+-- What was parked first under an id.
+SELECT content_hash FROM shop.parked WHERE message_id = %(message_id)s
 
 -- name: quarantine
 -- Keeps what was refused, once per id and content. A correction that is refused as before opens its entry again.

@@ -85,6 +85,10 @@ COPY incoming_events (
   kafka_partition, kafka_offset, job_id, line
 ) FROM STDIN (FORMAT BINARY)
 
+-- name: analyze
+-- Nobody does it for temporary tables, and without it the joins below are planned as nested loops.
+ANALYZE incoming, incoming_items
+
 -- name: activate
 -- The next statements see these rows only.
 UPDATE incoming SET active = ord = ANY(%(ords)s) WHERE active IS DISTINCT FROM (ord = ANY(%(ords)s))

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION api.top_products(days integer, max_rows integer, as_o
 RETURNS TABLE (
     product_id bigint, product_name text, category text, total_units_sold numeric, total_revenue numeric
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 BEGIN ATOMIC
     WITH sold AS (
         SELECT i.product_id, sum(i.quantity) AS units, sum(i.quantity * i.unit_price) AS revenue

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION api.retention(first_day date, last_day date, today da
 RETURNS TABLE (
     signup_day date, total_signups bigint, returned_users bigint, retention_percentage numeric, complete boolean
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 BEGIN ATOMIC
     WITH signups AS (
         SELECT u.user_id, api.shop_day(u.signup_date) AS signup_day

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION api.funnel(first_day date, last_day date)
 RETURNS TABLE (
     stage text, count bigint, conversion_rate_from_previous numeric, conversion_rate_from_start numeric
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 BEGIN ATOMIC
     WITH counted AS (
         SELECT e.event_type, count(*) AS events

@@ -15,3 +15,13 @@ WHERE job_id IS NOT NULL
     AND resolved_at IS NULL;
 
 COMMENT ON VIEW api.rejects IS 'Refused rows of file jobs, with their exact bytes, that nobody has corrected yet.';
+
+CREATE OR REPLACE VIEW api.job_forms AS
+SELECT
+    job_id,
+    file_name,
+    dialect -> 'columns' AS columns,
+    dialect ->> 'separator' AS separator
+FROM shop.file_jobs;
+
+COMMENT ON VIEW api.job_forms IS 'The columns and the separator of a job''s file, once its header was read.';

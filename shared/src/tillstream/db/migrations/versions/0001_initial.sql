@@ -89,6 +89,7 @@ CREATE TABLE shop.file_jobs (
   CONSTRAINT file_jobs_pkey PRIMARY KEY (job_id),
   CONSTRAINT file_jobs_status_check CHECK (status IN ('queued', 'running', 'loaded', 'loaded_with_rejects', 'duplicate', 'archived', 'failed'))
 );
+CREATE INDEX file_jobs_by_name ON shop.file_jobs (file_name, created_at DESC, job_id DESC);
 CREATE INDEX file_jobs_content ON shop.file_jobs (source, kind, finished_at);
 CREATE INDEX file_jobs_newest_first ON shop.file_jobs (created_at DESC, job_id DESC);
 CREATE INDEX file_jobs_status_created_at_idx ON shop.file_jobs (status, created_at);
@@ -114,6 +115,7 @@ CREATE TABLE shop.parked (
   CONSTRAINT parked_pkey PRIMARY KEY (message_id),
   CONSTRAINT parked_waits_for_check CHECK (waits_for IN ('user', 'product', 'order'))
 );
+CREATE INDEX parked_entity_idx ON shop.parked (entity);
 CREATE INDEX parked_expires_at_idx ON shop.parked (expires_at);
 CREATE INDEX parked_waits_for_waits_key_idx ON shop.parked (waits_for, waits_key);
 
@@ -167,7 +169,9 @@ CREATE TABLE shop.quarantine (
   CONSTRAINT quarantine_pkey PRIMARY KEY (id),
   CONSTRAINT quarantine_message_id_content_hash_key UNIQUE (message_id, content_hash)
 );
+CREATE INDEX quarantine_counts ON shop.quarantine (source, reason, entity) WHERE resolved_at IS NULL;
 CREATE INDEX quarantine_job ON shop.quarantine (job_id, line) WHERE job_id IS NOT NULL;
+CREATE INDEX quarantine_open ON shop.quarantine (id) WHERE resolved_at IS NULL;
 CREATE INDEX quarantine_reason_id_idx ON shop.quarantine (reason, id);
 CREATE INDEX quarantine_source_id_idx ON shop.quarantine (source, id);
 CREATE INDEX quarantine_waits ON shop.quarantine (waits_for, waits_key) WHERE waits_for IS NOT NULL AND resolved_at IS NULL;
@@ -191,6 +195,7 @@ CREATE TABLE shop.users (
   CONSTRAINT users_email_key_key UNIQUE (email_key) DEFERRABLE INITIALLY DEFERRED,
   CONSTRAINT users_user_id_check CHECK (user_id >= 1)
 );
+CREATE INDEX users_signup_date_idx ON shop.users (signup_date);
 
 CREATE TABLE shop.orders (
   order_id BIGINT NOT NULL,

@@ -1,0 +1,3 @@
+"""Fixtures for every test here, split by concern under tests/support/."""
+
+pytest_plugins = ["support.places", "support.postgres", "support.kafka", "support.stack"]

@@ -1,0 +1,96 @@
+"""What the commands say when nothing runs, and what they never do unasked."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tillstream_native.__main__ import main
+from tillstream_native.commands import parser
+from tillstream_native.credentials import load_passwords, write_urls
+from tillstream_native.places import NAMES
+from tillstream_native.postgres import Cluster
+
+pytestmark = pytest.mark.unit
+
+
+def run(monkeypatch: pytest.MonkeyPatch, state: Path, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["tillstream_native", "--state", str(state), *arguments])
+    return main()
+
+
+def test_status_without_a_stack_lists_every_part_as_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tmp_path / "none", "status", "--format", "json") == 0
+    parts = json.loads(capsys.readouterr().out)
+    assert [part["name"] for part in parts] == list(NAMES)
+    assert {(part["pid"], part["state"]) for part in parts} == {(None, "stopped")}
+    assert {part["name"]: part["ports"] for part in parts}["ingest-api"] == [8001, 9101]
+
+
+def test_status_table_has_a_line_per_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tmp_path / "none", "status") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(NAMES)
+
+
+def test_port_offset_moves_every_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tmp_path / "none", "--port-offset", "100", "status", "--format", "json") == 0
+    ports = [port for part in json.loads(capsys.readouterr().out) for port in part["ports"]]
+    assert ports == [54420, 9192, 9193, 8101, 9201, 9203, 9205, 8102, 9202, 9204]
+
+
+def test_stopping_nothing_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, tmp_path / "none", "down") == 0
+    assert not (tmp_path / "none").exists()
+
+
+def test_logs_without_a_stack_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tmp_path / "none", "logs") == 1
+    assert capsys.readouterr().err == f"There are no logs under {tmp_path}/none/logs yet.\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"), [("", True), ("n\n", True), ("yes please\n", True), ("y\n", False)]
+)
+def test_state_is_deleted_after_a_clear_yes_only(
+    answer: str,
+    kept: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert run(monkeypatch, state, "clean") == 0
+    assert state.exists() is kept
+
+
+def test_force_deletes_without_a_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    assert run(monkeypatch, state, "clean", "--force") == 0
+    assert not state.exists()
+
+
+def test_variables_given_to_make_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"STATE": "/elsewhere", "PORT_OFFSET": "10", "FORMAT": "json"}.items():
+        monkeypatch.setenv(name, value)
+    arguments = parser().parse_args(["status"])
+    assert (arguments.state, arguments.port_offset, arguments.format) == (Path("/elsewhere"), 10, "json")
+
+
+def test_secrets_are_random_kept_and_closed_to_others(tmp_path: Path) -> None:
+    first = load_passwords(tmp_path)
+    assert load_passwords(tmp_path) == first
+    assert len(set(first.values())) == len(first)
+    write_urls(tmp_path, Cluster(tmp_path, tmp_path, 1, first))
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}

@@ -1,0 +1,1 @@
+"""The native stack: PostgreSQL, Kafka and the services as plain processes, without containers."""

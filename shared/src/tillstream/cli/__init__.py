@@ -1,0 +1,1 @@
+"""The `tillstream` command: what an operator runs by hand."""

@@ -1,0 +1,102 @@
+"""A file job: what file-watcher and the upload door say about a claimed file, on `shop.files.v1`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, NotRequired, TypedDict
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+
+from tillstream.contracts.entities import Entity
+from tillstream.contracts.messages import Refusal
+from tillstream.contracts.parsing import dump_json, parse_json
+from tillstream.contracts.reasons import Reason
+from tillstream.contracts.records import refusal_of
+from tillstream.contracts.rules import Moment, Refused, Rules, Text, UpdateMoment, broken
+from tillstream.errors import MalformedJson
+
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """One claimed file. `stored_name` is its name in `work/`, `file_name` the one it was dropped under.
+
+    `as_of` is the moment which its rows describe, if the partner said so. `kind` is what the name promises, a hint.
+    """
+
+    job_id: UUID
+    file_name: str
+    stored_name: str
+    source: str
+    claimed_at: datetime
+    bytes: int
+    as_of: datetime | None = None
+    kind: Entity | None = None
+
+
+def _plain_name(name: str) -> str:
+    """A stored name is joined to a folder, so it must not lead out of it."""
+    if name in {".", ".."} or "/" in name or "\\" in name:
+        raise broken(Reason.INVALID_TEXT, "must be a plain file name")
+    return name
+
+
+def _uuid(text: str) -> str:
+    return str(UUID(text))
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class _JobRecord(TypedDict):
+    job_id: Annotated[str, AfterValidator(_uuid), Refused(Reason.INVALID_ID, "must be a UUID")]
+    file_name: Text
+    stored_name: Annotated[Text, AfterValidator(_plain_name)]
+    source: Text
+    claimed_at: UpdateMoment
+    bytes: Annotated[int, Field(ge=0), Refused(Reason.INVALID_NUMBER, "must be a whole number from 0")]
+    as_of: NotRequired[Moment]
+    kind: NotRequired[
+        Annotated[Entity, Field(strict=False), Refused(Reason.INVALID_RECORD, "must be a kind of record")]
+    ]
+
+
+_JOB = TypeAdapter(_JobRecord)
+
+
+def job_key(job: FileJob) -> bytes:
+    """The key of the job's Kafka record."""
+    return str(job.job_id).encode()
+
+
+def job_to_json(job: FileJob) -> bytes:
+    """The value of the job's Kafka record."""
+    fields = {name: getattr(job, name) for name in _JobRecord.__annotations__}
+    return dump_json({name: value for name, value in fields.items() if value is not None})
+
+
+def read_job(value: bytes | None, appended_at: datetime) -> FileJob | Refusal:
+    """The job in a Kafka record that was appended at `appended_at`. Never raises: a refusal instead."""
+    try:
+        fields = _JOB.validate_python(parse_json(value or b""), context=Rules(appended_at, _UTC))
+    except MalformedJson as error:
+        return Refusal(Reason.MALFORMED_JSON, str(error))
+    except ValidationError as error:
+        return refusal_of(error)
+    return FileJob(
+        job_id=UUID(fields["job_id"]),
+        file_name=fields["file_name"],
+        stored_name=fields["stored_name"],
+        source=fields["source"],
+        claimed_at=fields["claimed_at"],
+        bytes=fields["bytes"],
+        as_of=fields.get("as_of"),
+        kind=fields.get("kind"),
+    )

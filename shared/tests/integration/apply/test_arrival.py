@@ -1,0 +1,289 @@
+"""What depends on who came first, and what is refused: kept once, with its reason, and nothing else suffers."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from psycopg import AsyncConnection
+
+from support.postgres import Database
+from tillstream.apply.engine import ApplyPolicy, Engine
+from tillstream.apply.sweep import sweep
+from tillstream.contracts.entities import Entity
+from tillstream.contracts.messages import Message, Origin, Refusal
+from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.reasons import Reason
+from tillstream.db.connections import connect
+
+from .conftest import Connect
+from .reading import rows, run_batch, sweep_until_quiet
+from .worlds import event, item, make, order, product, user
+
+pytestmark = pytest.mark.integration
+
+STORED = (OutcomeKind.STORED, None)
+DUPLICATE = (OutcomeKind.DUPLICATE, None)
+SUPERSEDED = (OutcomeKind.SUPERSEDED, None)
+PARKED = (OutcomeKind.PARKED, None)
+CONFLICT = (OutcomeKind.QUARANTINED, Reason.ID_CONFLICT)
+TAKEN = (OutcomeKind.QUARANTINED, Reason.DUPLICATE_EMAIL)
+
+
+async def apply(
+    conn: AsyncConnection, *messages: Message, engine: Engine | None = None
+) -> list[tuple[OutcomeKind, Reason | None]]:
+    return [(r.outcome, r.reason) for r in await run_batch(conn, engine or Engine(), messages)]
+
+
+async def test_an_email_belongs_to_who_asked_first_without_regard_to_case(session: Connect) -> None:
+    conn = await session()
+    first = make(Entity.USER, user(1, email="a@x.org"), number=1)
+    second = make(Entity.USER, user(2, email="A@X.org"), number=2)
+
+    assert await apply(conn, first, second) == [STORED, TAKEN]
+    assert await rows(conn, "SELECT reason, field FROM shop.quarantine") == [("duplicate_email", "email")]
+
+
+async def test_two_users_may_swap_emails_in_one_batch(session: Connect) -> None:
+    conn = await session()
+    await apply(
+        conn,
+        make(Entity.USER, user(1, email="a@x.org"), number=1),
+        make(Entity.USER, user(2, email="b@x.org"), number=2),
+    )
+
+    swap = [
+        make(Entity.USER, user(1, email="b@x.org"), number=3, at=1),
+        make(Entity.USER, user(2, email="a@x.org"), number=4, at=1),
+    ]
+
+    assert await apply(conn, *swap) == [STORED, STORED]
+    assert await rows(conn, "SELECT user_id, email FROM shop.users ORDER BY 1") == [
+        (1, "b@x.org"),
+        (2, "a@x.org"),
+    ]
+
+
+async def test_a_refused_newer_change_does_not_take_an_older_good_one_with_it(session: Connect) -> None:
+    conn = await session()
+    await apply(conn, make(Entity.USER, user(9, email="taken@x.org"), number=1))
+
+    older = make(Entity.USER, user(1, email="free@x.org"), number=2, at=1)
+    newer = make(Entity.USER, user(1, email="taken@x.org"), number=3, at=2)
+
+    assert await apply(conn, older, newer) == [STORED, TAKEN]
+    assert await rows(conn, "SELECT email FROM shop.users WHERE user_id = 1") == [("free@x.org",)]
+
+
+async def test_a_refusal_frees_nothing_for_who_counted_on_it(session: Connect) -> None:
+    """User 2 keeps `b`, because `a` is refused to it; so user 3 cannot have `b` either."""
+    conn = await session()
+    await apply(
+        conn,
+        make(Entity.USER, user(1, email="a@x.org"), number=1),
+        make(Entity.USER, user(2, email="b@x.org"), number=2),
+    )
+
+    chain = [
+        make(Entity.USER, user(3, email="b@x.org"), number=3, at=1),
+        make(Entity.USER, user(2, email="a@x.org"), number=4, at=1),
+    ]
+
+    assert await apply(conn, *chain) == [TAKEN, TAKEN]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_the_first_content_under_an_id_wins_and_the_second_is_kept_once(
+    session: Connect,
+    together: bool,
+) -> None:
+    conn = await session()
+    one_id = UUID(int=7)
+    first = make(Entity.PRODUCT, product(1, "Lamp"), number=1, message_id=one_id)
+    second = make(Entity.PRODUCT, product(1, "Vase"), number=2, at=5, message_id=one_id)
+
+    if together:
+        outcomes = await apply(conn, first, second, first, second)
+    else:
+        outcomes = [(await apply(conn, message))[0] for message in (first, second, first, second)]
+
+    assert outcomes == [STORED, CONFLICT, DUPLICATE, DUPLICATE]
+    assert await rows(conn, "SELECT product_name FROM shop.products") == [("Lamp",)]
+    assert await rows(conn, "SELECT reason, payload FROM shop.quarantine") == [
+        ("id_conflict", second.payload)
+    ]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_an_event_id_with_another_content_is_a_conflict_also_while_the_first_waits(
+    session: Connect,
+    together: bool,
+) -> None:
+    conn = await session()
+    one_id = UUID(int=7)
+    first = make(Entity.EVENT, event(1), number=1, message_id=one_id)
+    second = make(Entity.EVENT, event(1, kind="purchase"), number=2, message_id=one_id)
+
+    if together:
+        outcomes = await apply(conn, first, second, first)
+    else:
+        outcomes = [(await apply(conn, message))[0] for message in (first, second, first)]
+    await apply(conn, make(Entity.USER, user(1), number=3))
+    await sweep_until_quiet(conn, Engine())
+
+    assert outcomes == [PARKED, CONFLICT, DUPLICATE]
+    assert await rows(conn, "SELECT event_type FROM shop.events") == [("page_view",)]
+    assert await rows(conn, "SELECT count(*) FROM shop.parked") == [(0,)]
+    assert await apply(conn, first, second) == [DUPLICATE, DUPLICATE]
+
+
+async def test_what_broke_its_contract_is_kept_once_and_does_not_occupy_its_id(session: Connect) -> None:
+    conn = await session()
+    good = make(Entity.PRODUCT, product(1), number=1)
+    bad = Message(
+        entity=Entity.PRODUCT,
+        message_id=good.message_id,
+        source="test",
+        accepted_at=good.accepted_at,
+        version=good.version,
+        content_hash=b"h" * 16,
+        payload=b"\x00not json",
+        origin=good.origin,
+        refusal=Refusal(Reason.MALFORMED_JSON, "It is not JSON."),
+    )
+
+    assert await apply(conn, bad, good, bad) == [
+        (OutcomeKind.QUARANTINED, Reason.MALFORMED_JSON),
+        STORED,
+        DUPLICATE,
+    ]
+    assert await rows(conn, "SELECT payload, message FROM shop.quarantine") == [
+        (b"\x00not json", "It is not JSON.")
+    ]
+
+
+async def test_a_record_that_the_database_refuses_is_found_among_its_neighbours(
+    session: Connect, database: Database
+) -> None:
+    conn = await session()
+    unlucky = {3, 11}
+    messages = [
+        make(Entity.PRODUCT, product(number, "cursed" if number in unlucky else "Lamp"), number=number)
+        for number in range(1, 17)
+    ]
+    await _curse(database.owner_dsn)
+
+    outcomes = await apply(conn, *messages)
+
+    assert [n for n, (kind, _) in enumerate(outcomes, 1) if kind is OutcomeKind.QUARANTINED] == sorted(
+        unlucky
+    )
+    assert {reason for _, reason in outcomes} == {None, Reason.REFUSED_BY_DATABASE}
+    assert await rows(conn, "SELECT count(*) FROM shop.products") == [(14,)]
+    assert await apply(conn, *messages) == [DUPLICATE] * 16
+
+
+async def _curse(owner_dsn: str) -> None:
+    """A rule that only the database knows, as a newer schema might have."""
+    owner = await connect(owner_dsn, application_name="owner")
+    await owner.execute("ALTER TABLE shop.products ADD CONSTRAINT planted CHECK (product_name <> 'cursed')")
+    await owner.close()
+
+
+async def test_a_parked_change_is_applied_when_its_last_parent_comes(session: Connect) -> None:
+    conn, engine = await session(), Engine()
+    waiting = make(Entity.ORDER, order(1, 5, items=[item(1, 8), item(2, 9)]), number=1)
+
+    assert await apply(conn, waiting) == [PARKED]
+    parents = [
+        make(Entity.USER, user(5), number=2),
+        make(Entity.PRODUCT, product(8), number=3),
+        make(Entity.PRODUCT, product(9), number=4),
+    ]
+    for parent in parents:
+        assert await rows(conn, "SELECT count(*) FROM shop.orders") == [(0,)]
+        await apply(conn, parent)
+        await sweep(conn, engine)
+
+    assert await rows(conn, "SELECT order_item_id FROM shop.order_items ORDER BY 1") == [(1,), (2,)]
+    assert await rows(conn, "SELECT outcome FROM shop.changes WHERE entity = 'order'") == [("stored",)]
+    assert await rows(conn, "SELECT count(*) FROM shop.parked") == [(0,)]
+
+
+async def test_a_parked_change_older_than_what_is_stored_by_then_is_superseded(session: Connect) -> None:
+    conn, engine = await session(), Engine()
+    old = make(Entity.ORDER, order(1, 5, "pending"), number=1, at=1)
+    new = make(Entity.ORDER, order(1, 6, "paid"), number=2, at=2)
+
+    await apply(conn, make(Entity.USER, user(6), number=3))
+    assert await apply(conn, old, new) == [PARKED, STORED]
+    await apply(conn, make(Entity.USER, user(5), number=4))
+
+    assert [(r.outcome, r.reason) for r in await sweep(conn, engine)] == [SUPERSEDED]
+    assert await rows(conn, "SELECT user_id, status FROM shop.orders") == [(6, "paid")]
+
+
+async def test_what_waited_too_long_is_quarantined_and_still_wakes_when_the_parent_comes(
+    session: Connect,
+) -> None:
+    conn, hasty = await session(), Engine(ApplyPolicy(parked_for=timedelta(0)))
+    waiting = [make(Entity.ORDER, order(1, 5), number=1), make(Entity.EVENT, event(5), number=2)]
+
+    await apply(conn, *waiting, engine=hasty)
+    await sweep(conn, hasty)
+    kept = await rows(conn, "SELECT reason, waits_key FROM shop.quarantine WHERE resolved_at IS NULL")
+    assert kept == [("unknown_user", 5), ("unknown_user", 5)]
+    assert await apply(conn, *waiting) == [DUPLICATE, DUPLICATE]
+
+    await apply(conn, make(Entity.USER, user(5), number=3))
+    await sweep(conn, hasty)
+
+    assert await rows(conn, "SELECT count(*) FROM shop.events") == [(1,)]
+    assert await rows(conn, "SELECT status FROM shop.orders") == [("paid",)]
+    assert await rows(conn, "SELECT DISTINCT resolution FROM shop.quarantine") == [("stored",)]
+    assert await rows(conn, "SELECT outcome FROM shop.changes WHERE entity = 'order'") == [("stored",)]
+
+
+async def test_a_correction_loads_under_its_first_id_and_closes_the_entry(session: Connect) -> None:
+    conn = await session()
+    one_id = UUID(int=7)
+    await apply(conn, make(Entity.USER, user(1, email="a@x.org"), number=1))
+    refused = make(Entity.USER, user(2, email="a@x.org"), number=2, message_id=one_id)
+    assert await apply(conn, refused) == [TAKEN]
+
+    still_wrong = make(
+        Entity.USER, user(2, "Bo", email="A@x.org"), number=2, message_id=one_id, correction=True
+    )
+    assert await apply(conn, still_wrong) == [TAKEN]
+    right = make(Entity.USER, user(2, email="b@x.org"), number=2, message_id=one_id, correction=True)
+    assert await apply(conn, right) == [STORED]
+
+    assert await rows(conn, "SELECT resolution FROM shop.quarantine ORDER BY id") == [
+        ("refused_again",),
+        ("stored",),
+    ]
+    assert await rows(conn, "SELECT outcome, reason FROM shop.changes WHERE entity='user' AND key=2") == [
+        ("stored", None)
+    ]
+    assert await apply(conn, right) == [DUPLICATE]
+
+
+async def test_a_settled_row_moves_to_its_final_column_in_its_files_statement(session: Connect) -> None:
+    conn, engine = await session(), Engine()
+    job_id = UUID(int=99)
+    await conn.execute(
+        "INSERT INTO shop.file_jobs (job_id, file_name, source, status, claimed_at, finished_at, rows, parked)"
+        " VALUES (%s, 'events.csv', 'shop', 'loaded', now(), now(), 1, 1)",
+        [job_id],
+    )
+    waiting = make(Entity.EVENT, event(5), number=1)
+    from_file = replace(waiting, origin=Origin(job_id=job_id, line=2))
+    await apply(conn, from_file)
+    await apply(conn, make(Entity.USER, user(5), number=3))
+
+    await sweep(conn, engine)
+
+    assert await rows(
+        conn, "SELECT parked, loaded, rejected, status, settled_at IS NOT NULL FROM shop.file_jobs"
+    ) == [(0, 1, 0, "loaded", True)]

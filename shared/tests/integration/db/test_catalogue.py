@@ -1,0 +1,148 @@
+"""Migrations from nothing give what the models declare: tables, columns, constraints with their enforcement, indexes."""
+
+import asyncio
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from support.postgres import PASSWORD, Database, PostgresServer, migrate
+from tillstream.db.migrate import migrate as run_migrations
+from tillstream.db.tables import Table
+from tillstream.errors import Misconfigured
+
+pytestmark = pytest.mark.integration
+
+CATALOGUE = """
+SELECT 'column', c.relname, a.attname,
+  concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END, a.attidentity,
+    a.attgenerated, pg_get_expr(d.adbin, d.adrelid))
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relnamespace = 'shop'::regnamespace AND c.relkind = 'r'
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname,
+  concat_ws(' ', pg_get_constraintdef(oid), CASE WHEN conenforced THEN 'enforced' END)
+FROM pg_constraint WHERE connamespace = 'shop'::regnamespace AND contype <> 'n'
+UNION ALL
+SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'shop'
+"""
+NOT_DECLARED = {
+    # SQLAlchemy cannot declare NOT ENFORCED; the migration adds these two by hand.
+    ("constraint", "shop.events", "events_user_id_fkey"),
+    ("constraint", "shop.events", "events_product_id_fkey"),
+}
+OF_ALEMBIC = "alembic_version"
+
+
+def catalogue(dsn: str) -> dict[tuple[str, str, str], str]:
+    with psycopg.connect(dsn) as connection:
+        entries = connection.execute(CATALOGUE.encode()).fetchall()
+    return {(kind, table, name): text for kind, table, name, text in entries if OF_ALEMBIC not in table}
+
+
+def declared(server: PostgresServer, owner: str) -> dict[tuple[str, str, str], str]:
+    """What the models alone make of an empty database."""
+    name = f"declared_{uuid4().hex}"
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER tillstream_owner").format(sql.Identifier(name)))
+    url = make_url(server.dsn(name, owner)).set(drivername="postgresql+psycopg")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE SCHEMA shop"))
+        Table.metadata.create_all(connection)
+    engine.dispose()
+    found = catalogue(server.dsn(name, owner))
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+    return found
+
+
+def test_migrations_from_nothing_give_what_the_models_declare(database: Database) -> None:
+    migrated = catalogue(database.owner_dsn)
+    by_hand = {key: migrated.pop(key) for key in NOT_DECLARED}
+
+    assert migrated == declared(database.server, "tillstream_owner")
+    assert all(text.endswith("NOT ENFORCED") for text in by_hand.values())
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        "ALTER TABLE shop.orders DROP CONSTRAINT orders_status_check",
+        "ALTER TABLE shop.users ALTER COLUMN name DROP NOT NULL",
+        "DROP INDEX shop.orders_by_user",
+        "ALTER TABLE shop.order_items ALTER CONSTRAINT order_items_product_id_fkey NOT ENFORCED",
+        "ALTER TABLE shop.products ALTER COLUMN price TYPE numeric(12, 3)",
+    ],
+)
+def test_a_planted_drift_is_seen(database: Database, drift: str) -> None:
+    before = catalogue(database.owner_dsn)
+    with psycopg.connect(database.owner_dsn) as connection:
+        connection.execute(drift.encode())
+
+    assert catalogue(database.owner_dsn) != before
+
+
+def test_a_second_migration_changes_nothing(database: Database) -> None:
+    before = catalogue(database.owner_dsn)
+
+    migrate(database.server, database.name)
+
+    assert catalogue(database.owner_dsn) == before
+
+
+async def test_two_migrations_at_a_time_take_turns(database: Database) -> None:
+    await asyncio.gather(*(asyncio.to_thread(migrate, database.server, database.name) for _ in range(2)))
+
+    assert ("column", "orders", "order_id") in catalogue(database.owner_dsn)
+
+
+def test_another_time_zone_is_refused_until_it_is_asked_for(database: Database) -> None:
+    zone = ZoneInfo("Asia/Kathmandu")
+    with pytest.raises(Misconfigured, match="TILLSTREAM_SHOP_TIMEZONE"):
+        run_migrations(database.owner_dsn, shop_timezone=zone, passwords={})
+
+    run_migrations(database.owner_dsn, shop_timezone=zone, passwords={}, change_zone=True)
+
+    with psycopg.connect(database.owner_dsn) as connection:
+        days = connection.execute(
+            "SELECT api.shop_day('2024-01-01 18:14Z'), api.shop_day('2024-01-01 18:15Z')"
+        )
+        assert [str(day) for day in days.fetchone() or ()] == ["2024-01-01", "2024-01-02"]
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("tillstream_worker", "CREATE TABLE shop.mine (id int)"),
+        ("tillstream_worker", "DELETE FROM shop.orders"),
+        ("tillstream_worker", "DELETE FROM shop.quarantine"),
+        ("tillstream_worker", "UPDATE shop.settings SET value = 'x'"),
+        ("tillstream_reader", "SELECT * FROM shop.orders"),
+        ("tillstream_reader", "CREATE TABLE api.mine (id int)"),
+        ("tillstream_reports", "SELECT * FROM shop.users"),
+    ],
+)
+def test_no_role_may_do_more_than_its_part(database: Database, role: str, statement: str) -> None:
+    dsn = database.server.dsn(database.name, role)
+    with psycopg.connect(dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+def test_a_role_gets_the_password_of_the_settings(database: Database) -> None:
+    run_migrations(
+        database.owner_dsn, shop_timezone=ZoneInfo("UTC"), passwords={"tillstream_reader": "another"}
+    )
+    try:
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(database.reader_dsn)
+    finally:
+        run_migrations(
+            database.owner_dsn, shop_timezone=ZoneInfo("UTC"), passwords={"tillstream_reader": PASSWORD}
+        )
+    psycopg.connect(database.reader_dsn).close()

@@ -1,0 +1,106 @@
+"""Fixture: the whole native stack, brought up by the code behind `make up`, beside any other on this machine."""
+
+import os
+import random
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from support.kafka import CACHE
+from tillstream_native.places import NAMES, SERVICES, Places, Ports
+from tillstream_native.preflight import check_ports
+from tillstream_native.readiness import wait_until_ready
+from tillstream_native.sample import drop
+from tillstream_native.stack import Part, Stack
+from tillstream_native.system import LOCALHOST, CannotRun
+
+OFFSETS = range(100, 11_000, 10)  # the highest port, PostgreSQL's, stays below 65,536
+OFFSET_TRIES = 20
+STOP_WITHIN_S = 60
+READY_WITHIN_S = 60
+
+
+class RunningStack:
+    """What an end-to-end test needs of the stack: addresses, and a hand on every process by its name."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        ports = stack.ports
+        self.ingest_url = f"http://{LOCALHOST}:{ports.ingest}"
+        self.query_url = f"http://{LOCALHOST}:{ports.query}"
+        self.bootstrap = f"{LOCALHOST}:{ports.kafka}"
+        self.data_dir = stack.places.data
+        self.inbox = stack.places.inbox
+        self.superuser_dsn = stack.dsn("postgres")
+        self.owner_dsn = stack.dsn("tillstream_owner")
+        self.worker_dsn = stack.dsn("tillstream_worker")
+        self.reader_dsn = stack.dsn("tillstream_reader")
+        self.reports_dsn = stack.dsn("tillstream_reports")
+
+    def ops_url(self, service: str) -> str:
+        """Where a service serves /metrics and /health."""
+        return f"http://{LOCALHOST}:{self._stack.ports.ops(service)}"
+
+    def part(self, name: str) -> Part:
+        """One line of `make status`."""
+        return next(part for part in self._stack.status() if part.name == name)
+
+    def pid(self, name: str) -> int | None:
+        return self.part(name).pid
+
+    def log(self, name: str) -> Path:
+        return self._stack.places.log(name)
+
+    def stop(self, *names: str) -> None:
+        """Stop parts in their own way and wait; they stay down until they are started."""
+        self._stack.supervisor.stop(names, STOP_WITHIN_S)
+
+    def start(self, *names: str) -> None:
+        """Start parts and return at once."""
+        self._stack.supervisor.start(names)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a part's process and return its pid; the supervisor starts a new one when it ends."""
+        pid = self.pid(name)
+        assert pid is not None, f"{name} does not run"
+        os.kill(pid, number)
+        return pid
+
+    def wait_ready(self, *services: str, within_s: float = READY_WITHIN_S) -> None:
+        """Wait until services (all five by default) say that they are ready."""
+        wait_until_ready(services or SERVICES, self._stack.ports, self._stack.places, within_s)
+
+    def drop(self, file: Path) -> None:
+        """Put a file into the input folder, whole from the first moment."""
+        drop(file, self._stack.places)
+
+
+@pytest.fixture(scope="session")
+def stack_settings() -> Mapping[str, str]:
+    """`TILLSTREAM_` variables for every process of the stack; a test package may override this."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def stack(server_place: Path, stack_settings: Mapping[str, str]) -> Iterator[RunningStack]:
+    """The stack without any data, ready; what a test stops or kills it has to bring back."""
+    native = Stack(Places(server_place / "state", CACHE), free_ports(), stack_settings, print)
+    native.up()
+    try:
+        yield RunningStack(native)
+    finally:
+        native.down()
+
+
+def free_ports() -> Ports:
+    """Ports that nobody holds right now."""
+    for offset in random.sample(OFFSETS, OFFSET_TRIES):
+        ports = Ports(offset)
+        try:
+            check_ports({port: name for name in NAMES for port in ports.of(name)})
+        except CannotRun:
+            continue
+        return ports
+    raise CannotRun(f"None of {OFFSET_TRIES} port ranges is free.")
