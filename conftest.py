@@ -1,3 +1,9 @@
 """Fixtures for every test here, split by concern under tests/support/."""
 
-pytest_plugins = ["support.places", "support.postgres", "support.kafka", "support.stack"]
+pytest_plugins = [
+    "support.environment",
+    "support.places",
+    "support.postgres",
+    "support.kafka",
+    "support.stack",
+]

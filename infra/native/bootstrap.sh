@@ -31,6 +31,7 @@ install() {
     echo "Setting up .venv with $("$python" -V) …" >&2
     mkdir -p "$cache"
     export PIP_CACHE_DIR="$cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 UV_CACHE_DIR="$cache/uv" UV_PYTHON_DOWNLOADS=never
+    export UV_SYSTEM_CERTS=1 # as pip does: a company's own certificates are installed there
     "$python" -m venv --clear "$cache/bootstrap"
     "$cache/bootstrap/bin/python" -m pip install -q --require-hashes -r requirements/bootstrap.txt
     follow_pips_index "$cache/bootstrap/bin/python"

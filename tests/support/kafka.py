@@ -1,5 +1,6 @@
 """Fixtures: a real Apache Kafka per test process."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tillstream_native.processes import Child
 from tillstream_native.system import free_port
 
 READY_WITHIN_S = 60
-CACHE = Path(__file__).parents[2] / ".cache"
+CACHE = Path(os.environ.get("CACHE") or Path(__file__).parents[2] / ".cache")
 
 
 class KafkaServer:

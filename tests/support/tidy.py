@@ -19,6 +19,7 @@ LEFT_OUT = frozenset({"pytest.skip", "pytest.xfail", "pytest.importorskip", "pyt
 NAIVE_ALWAYS = frozenset({"utcnow", "utcfromtimestamp", "today"})
 NAIVE_WITHOUT_ZONE = {"now": 0, "fromtimestamp": 1}  # how many arguments may come before the zone
 DATE_CLASSES = frozenset({"datetime", "date"})
+ADAPTERS = ("aiokafka", "tillstream.kafka.aio", "tillstream.db.connections")
 REQUIREMENT = re.compile(r"^[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?==")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -120,6 +121,22 @@ def missing_tier(path: Path, tree: ast.Module) -> Iterator[Finding]:
     yield Finding(1, f"the module has no pytestmark with one of {', '.join(sorted(TIERS))}")
 
 
+def stray_arrows(path: Path, tree: ast.Module) -> Iterator[Finding]:
+    """Inside a service: who but `app` builds adapters, who but `__main__` uses `app`, who but `app` uses the routes."""
+    if "services" not in path.parts or "src" not in path.parts:
+        return
+    package = path.parts[path.parts.index("src") + 1]
+    is_edge = "routes" in {*path.parts, path.stem}
+    for line, module in _imported(tree):
+        own = module.split(".")[1:] if module.startswith(f"{package}.") else []
+        if path.stem != "app" and any(f"{module}.".startswith(f"{adapter}.") for adapter in ADAPTERS):
+            yield Finding(line, f"{module} builds adapters; only app does that")
+        if path.stem != "__main__" and "app" in own:
+            yield Finding(line, f"{module} is used by __main__ only")
+        if path.stem != "app" and not is_edge and "routes" in own:
+            yield Finding(line, f"{module} is the edge; only app uses it")
+
+
 def left_for_later(text: str) -> Iterator[Finding]:
     """Notes to oneself: they belong into an issue."""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -155,6 +172,14 @@ def settings_fields(trees: Iterable[ast.Module], base: str = "BaseSettings") -> 
             for statement in each.body
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
         }
+
+
+def _imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
 def _functions(tree: ast.AST) -> Iterator[Function]:

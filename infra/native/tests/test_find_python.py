@@ -24,7 +24,8 @@ def plant(path: Path, script: str) -> Path:
 
 def find(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the finder where only the planted programs can be found."""
-    clean = {"PATH": str(folder / "bin"), "HOME": str(folder), **environment}
+    libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    clean = {"PATH": str(folder / "bin"), "HOME": str(folder), **libraries, **environment}
     shell = ["/bin/sh", str(FINDER)]
     return subprocess.run(shell, env=clean, capture_output=True, text=True, check=False, cwd=os.sep)
 

@@ -22,7 +22,8 @@ WAIT_S = 30
 # Writes its environment when it runs, then waits for a signal.
 TELLER = (
     "import json, os, signal, sys; from pathlib import Path;"
-    "Path(sys.argv[1]).write_text(json.dumps(dict(os.environ))); print('here I am', flush=True); signal.pause()"
+    "print('here I am', flush=True); half = Path(sys.argv[1] + '.half');"
+    "half.write_text(json.dumps(dict(os.environ))); half.rename(sys.argv[1]); signal.pause()"
 )
 
 
@@ -57,6 +58,7 @@ def supervisor(places: Places) -> Iterator[Supervisor]:
         made.launch()
     made.start(["one", "two"])
     wait_for(lambda: all(state == "running" for state, _ in made.states().values()))
+    wait_for(lambda: all((places.run / f"{name}.json").exists() for name in ("one", "two")))
     yield made
     made.stop(made.states(), WAIT_S)
     made.shutdown(WAIT_S)

@@ -134,7 +134,13 @@ class Broker:
         self.configure()
         shutil.rmtree(self.log_dir, ignore_errors=True)
         cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        arguments = ("format", "--standalone", "-t", cluster_id, "-c", str(self.properties))
+        arguments = (
+            "format",
+            "--standalone",
+            f"--cluster-id={cluster_id}",
+            "-c",
+            str(self.properties),
+        )  # an id may begin with "-"
         command = self._java("kafka.tools.StorageTool", *arguments)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

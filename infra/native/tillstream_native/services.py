@@ -23,7 +23,7 @@ from tillstream_native.processes import Program
 from tillstream_native.system import LOCALHOST, CannotRun
 
 PREFIX = "TILLSTREAM_"
-INHERITED = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "TMPDIR")
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "JAVA_HOME")
 MODULES = {
     INGEST_API: "ingest_api",
     ETL_WORKER: "etl_worker",

@@ -1,8 +1,8 @@
 """The clock is passed in, so that a test can hold it still."""
 
+import time
 from datetime import UTC, datetime
 from typing import Protocol
-import time
 
 
 class Clock(Protocol):

@@ -1,9 +1,8 @@
 """What every way of arriving shares: an item is checked and becomes a message with its id, version and hash."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tillstream.contracts.entities import Entity
@@ -13,8 +12,7 @@ from tillstream.contracts.records import check, content_hash, payload_hash
 from tillstream.contracts.rules import Rules, is_text, stated_update
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What is known of a message before its item is looked at. `version_at` counts where it has no `updated_at`."""
 
     entity: Entity

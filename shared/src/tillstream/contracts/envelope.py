@@ -11,8 +11,9 @@ from tillstream.contracts.arrivals import Arrival, arrived, refused
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.ids import place_message_id, read_uuid
 from tillstream.contracts.messages import Message, Origin, Refusal
-from tillstream.contracts.parsing import parse_json
+from tillstream.contracts.parsing import nested_deeper_than, parse_json
 from tillstream.contracts.reasons import Reason
+from tillstream.contracts.records import MAX_DEPTH, TOO_DEEP
 from tillstream.contracts.rules import EARLIEST, UPDATE_AHEAD, Rules, is_source, read_time
 from tillstream.errors import MalformedJson
 
@@ -96,6 +97,8 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
         return refused(arrival, _NO_SOURCE, other_id(None))
     if record.value is None:
         return refused(arrival, _TOMBSTONE, other_id(None))
+    if nested_deeper_than(record.value, MAX_DEPTH):
+        return refused(arrival, TOO_DEEP, other_id(None))
     try:
         item = parse_json(record.value)
     except MalformedJson as error:

@@ -16,11 +16,12 @@ from pydantic import (
 )
 
 from tillstream.contracts.entities import Entity
+from tillstream.contracts.ids import read_uuid
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.parsing import dump_json, parse_json
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import refusal_of
-from tillstream.contracts.rules import Moment, Refused, Rules, Text, UpdateMoment, broken
+from tillstream.contracts.rules import Moment, Quantity, Refused, Rules, Text, UpdateMoment, broken
 from tillstream.errors import MalformedJson
 
 _UTC = ZoneInfo("UTC")
@@ -50,18 +51,20 @@ def _plain_name(name: str) -> str:
     return name
 
 
-def _uuid(text: str) -> str:
-    return str(UUID(text))
+def _canonical(text: str) -> str:
+    if read_uuid(text) is None:
+        raise broken(Reason.INVALID_ID, "must be a UUID")
+    return text
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class _JobRecord(TypedDict):
-    job_id: Annotated[str, AfterValidator(_uuid), Refused(Reason.INVALID_ID, "must be a UUID")]
+    job_id: Annotated[Text, AfterValidator(_canonical)]
     file_name: Text
     stored_name: Annotated[Text, AfterValidator(_plain_name)]
     source: Text
     claimed_at: UpdateMoment
-    bytes: Annotated[int, Field(ge=0), Refused(Reason.INVALID_NUMBER, "must be a whole number from 0")]
+    bytes: Quantity
     as_of: NotRequired[Moment]
     kind: NotRequired[
         Annotated[Entity, Field(strict=False), Refused(Reason.INVALID_RECORD, "must be a kind of record")]

@@ -1,7 +1,7 @@
 """A message: one change on its way from a door to the tables."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from struct import Struct
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,8 @@ from tillstream.contracts.entities import Entity
 from tillstream.contracts.reasons import Reason
 
 _VERSION = Struct(">qqq16s")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_PER_DAY = 86_400
 _MICROSECONDS_PER_SECOND = 1_000_000
 
 
@@ -57,8 +59,8 @@ class Message:
 
 def microseconds(moment: datetime) -> int:
     """Whole microseconds since 1970-01-01T00:00Z, without a detour over floats."""
-    seconds = int(moment.replace(microsecond=0).timestamp())
-    return seconds * _MICROSECONDS_PER_SECOND + moment.microsecond
+    since = moment - _EPOCH
+    return (since.days * _SECONDS_PER_DAY + since.seconds) * _MICROSECONDS_PER_SECOND + since.microseconds
 
 
 def pack_version(at: datetime, accepted_at: datetime, position: int, message_id: UUID) -> bytes:
@@ -68,4 +70,7 @@ def pack_version(at: datetime, accepted_at: datetime, position: int, message_id:
     Ties fall to the moment of acceptance, then to the position in the request or file, then to the message id.
     All three numbers are ≥ 0 (times are refused before 2000), so the big-endian bytes sort as the tuple does.
     """
-    return _VERSION.pack(microseconds(at), microseconds(accepted_at), position, message_id.bytes)
+    accepted = microseconds(accepted_at)
+    return _VERSION.pack(
+        accepted if at is accepted_at else microseconds(at), accepted, position, message_id.bytes
+    )

@@ -57,7 +57,14 @@ def _one_set(items: list[dict[str, Any]], info: ValidationInfo) -> list[dict[str
     return sorted(items, key=lambda item: int(item["order_item_id"]))
 
 
-Items = Annotated[list[InnerItemRecord], Field(max_length=MAX_ITEMS), AfterValidator(_one_set)]
+Items = Annotated[
+    list[InnerItemRecord],
+    Field(
+        max_length=MAX_ITEMS,
+        description=f"Must be a list of at most {MAX_ITEMS} items of this order, each id once.",
+    ),
+    AfterValidator(_one_set),
+]
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))

@@ -15,7 +15,7 @@ from tillstream.contracts.orders import InnerItemRecord, OrderItemRecord, OrderR
 from tillstream.contracts.parsing import dump_json, parse_json
 from tillstream.contracts.products import ProductRecord
 from tillstream.contracts.reasons import Reason
-from tillstream.contracts.rules import Rules
+from tillstream.contracts.rules import MAX_ITEMS, Rules
 from tillstream.contracts.users import UserRecord
 from tillstream.errors import ContractViolation
 
@@ -56,14 +56,12 @@ _RULE_OF_ERROR = {
     "missing": (Reason.MISSING_FIELD, "is required"),
     "extra_forbidden": (Reason.UNKNOWN_FIELD, "is not a field of this record"),
     "list_type": (Reason.INVALID_ITEMS, "must be a list"),
-    "too_long": (Reason.INVALID_ITEMS, "must have at most 1000 items"),
+    "too_long": (Reason.INVALID_ITEMS, f"must have at most {MAX_ITEMS} items"),
     "dict_type": (Reason.INVALID_ITEMS, "must be an object"),
 }
 _REASONS = frozenset(Reason)
 _NOT_AN_OBJECT = Refusal(Reason.INVALID_RECORD, "The record must be a JSON object.")
-_TOO_DEEP = Refusal(
-    Reason.MALFORMED_JSON, f"The record must not be nested more than {MAX_DEPTH} levels deep."
-)
+TOO_DEEP = Refusal(Reason.MALFORMED_JSON, f"The record must not be nested more than {MAX_DEPTH} levels deep.")
 _TOO_LARGE = Refusal(
     Reason.RECORD_TOO_LARGE,
     f"The record must not be larger than {MAX_VALUE_BYTES} bytes in its canonical JSON form.",
@@ -79,7 +77,7 @@ def check(entity: Entity, item: object, rules: Rules) -> dict[str, Any] | Refusa
     fields come last, by name. Blocks for microseconds (a large order: milliseconds); never raises.
     """
     if type(item) is not dict:
-        return _TOO_DEEP if _too_deep(item) else _NOT_AN_OBJECT
+        return TOO_DEEP if _too_deep(item) else _NOT_AN_OBJECT
     if _untidy(item, FIELDS[entity]):
         item = _tidied(item, FIELDS[entity])
     if entity is Entity.ORDER and type(item.get("items")) is list:
@@ -87,7 +85,7 @@ def check(entity: Entity, item: object, rules: Rules) -> dict[str, Any] | Refusa
     try:
         content: dict[str, Any] = _VALIDATE[entity](item, context=rules)
     except ValidationError:
-        return _TOO_DEEP if _too_deep(item) else _refusal(entity, item, rules)
+        return TOO_DEEP if _too_deep(item) else _refusal(entity, item, rules)
     return content
 
 

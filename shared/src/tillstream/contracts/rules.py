@@ -163,13 +163,17 @@ def _not_negative(value: int) -> int:
     return value
 
 
-_TIME_SCHEMA = {"type": "string", "pattern": f"^{TIME_PATTERN}$", "description": _described(_TIME_RULE)}
+def _time_schema(*rules: str) -> WithJsonSchema:
+    description = " ".join(_described(rule) for rule in (_TIME_RULE, *rules))
+    return WithJsonSchema({"type": "string", "pattern": f"^{TIME_PATTERN}$", "description": description})
+
+
 _AMOUNT_SCHEMA = {
     "anyOf": [
         {"type": "number", "minimum": 0, "exclusiveMaximum": _AMOUNT_BOUND, "multipleOf": 0.01},
         {"type": "string", "pattern": f"^{AMOUNT_PATTERN}$"},
     ],
-    "description": _described(_AMOUNT_RULE),
+    "description": f"{_described(_AMOUNT_RULE)} {_described(_BELOW_ZERO_RULE)}",
 }
 
 _RawText = Annotated[
@@ -206,9 +210,13 @@ Quantity = Annotated[
     ),
 ]
 Amount = Annotated[Decimal, PlainValidator(_amount), WithJsonSchema(_AMOUNT_SCHEMA)]
-Moment = Annotated[datetime, PlainValidator(_time(AHEAD, _AHEAD_RULE)), WithJsonSchema(_TIME_SCHEMA)]
+Moment = Annotated[
+    datetime, PlainValidator(_time(AHEAD, _AHEAD_RULE)), _time_schema(_EARLIEST_RULE, _AHEAD_RULE)
+]
 UpdateMoment = Annotated[
-    datetime, PlainValidator(_time(UPDATE_AHEAD, _UPDATE_AHEAD_RULE)), WithJsonSchema(_TIME_SCHEMA)
+    datetime,
+    PlainValidator(_time(UPDATE_AHEAD, _UPDATE_AHEAD_RULE)),
+    _time_schema(_EARLIEST_RULE, _UPDATE_AHEAD_RULE),
 ]
 _Status = Literal["pending", "paid", "cancelled", "shipped"]
 _Type = Literal["page_view", "add_to_cart", "purchase"]

@@ -1,0 +1,34 @@
+# One thin line per target: the work is done under infra/native/, and CI calls the same targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
+
+IN_ENV := @infra/native/bootstrap.sh
+NATIVE := $(IN_ENV) python -m tillstream_native
+
+.PHONY: help up down status logs demo test check format-check lint types arrows clean
+help: ## what one can do here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
+	$(NATIVE) up
+down: ## stop it; its state is kept
+	$(NATIVE) down
+status: ## what runs (FORMAT=json)
+	$(NATIVE) status
+logs: ## the last lines of every log (SERVICE=etl-worker)
+	$(NATIVE) logs
+demo: ## post believable live traffic until Ctrl-C (ARGS=--help)
+	$(IN_ENV) tillstream demo $(ARGS)
+test: check ## check, then every test this machine can run (ARGS=…)
+	$(IN_ENV) pytest $(ARGS)
+check: format-check lint types arrows ## format, lint, types, import arrows
+format-check:
+	$(IN_ENV) ruff format --check --quiet .
+lint:
+	$(IN_ENV) ruff check --quiet .
+types:
+	$(IN_ENV) sh -c 'mypy && for tests in services/*/tests; do mypy $$tests || exit 1; done'
+arrows:
+	$(IN_ENV) lint-imports
+clean: ## stop it and delete its state, after a question (FORCE=1)
+	$(NATIVE) clean

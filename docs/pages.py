@@ -1,0 +1,124 @@
+"""Writes `settings.md`, `metrics.md` and `contracts.md` from the code: `python docs/pages.py`. A test fails when they are not current."""  # noqa: INP001
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from tillstream import cli
+from tillstream.contracts.schemas import contracts_page
+from tillstream.observe.definitions import BOUNDS, DEFINITIONS, Definition, Label
+from tillstream.settings import FILE_SUFFIX, ServiceSettings, is_secret, variable
+
+DOCS = Path(__file__).parent
+SERVICES = DOCS.parent / "services"
+COMMON_TITLE = "Every process"
+SETTINGS_HEAD = f"""\
+# Settings
+
+All settings are environment variables. A secret may also stand in a file: `<NAME>{FILE_SUFFIX}` is then the path, and one of
+the two is set, not both. An empty variable counts as not set. A process that misses one, or does not understand
+it, says so in one sentence and ends with exit code 78. This page is made by `python docs/pages.py`.
+"""
+METRICS_HEAD = """\
+# Metrics
+
+Every process serves these, as far as they concern it, at `/metrics` on its ops port, and beside them Prometheus'
+own `process_` figures (memory, CPU time, open files, start time). The list is closed: nothing else is exposed,
+and every label has a bounded set of values. This page is made by `python docs/pages.py`.
+"""
+
+
+def pages() -> dict[Path, str]:
+    """The text of every page that is made from the code."""
+    return {
+        DOCS / "settings.md": settings_page(),
+        DOCS / "metrics.md": metrics_page(),
+        DOCS / "contracts.md": contracts_page(),
+    }
+
+
+def settings_page() -> str:
+    """One table for what all processes know, then one for each that adds something."""
+    parts = [SETTINGS_HEAD, _settings_table(COMMON_TITLE, ServiceSettings, {})]
+    common = ServiceSettings.model_fields
+    parts += [_settings_table(title, each, common) for title, each in _settings_classes()]
+    return "\n".join(parts)
+
+
+def metrics_page() -> str:
+    """Two tables: metrics and labels."""
+    used = [label for label in Label if any(label in each.labels for each in DEFINITIONS)]
+    return "\n".join(
+        [
+            METRICS_HEAD,
+            _table(
+                ["Metric", "Kind", "Labels", "Meaning", "Served by"],
+                [_metric_row(each) for each in DEFINITIONS],
+            ),
+            "## Labels\n",
+            _table(["Label", "Values"], [[f"`{label}`", BOUNDS[label]] for label in used]),
+        ]
+    )
+
+
+def _settings_classes() -> Iterator[tuple[str, type[ServiceSettings]]]:
+    places = sorted(f"{path.parent.name}.settings" for path in SERVICES.glob("*/src/*/settings.py"))
+    places += sorted(
+        f"{cli.__name__}.{module.name}"
+        for module in pkgutil.iter_modules(cli.__path__)
+        if module.name != "main"
+    )
+    for place in places:
+        module = importlib.import_module(place)
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, ServiceSettings) and value.__module__ == place:
+                yield _title(value), value
+
+
+def _title(settings: type[ServiceSettings]) -> str:
+    package, *_, last = settings.__module__.split(".")
+    if package == "tillstream":
+        return f"`tillstream {last}`"
+    return f"{package.replace('_', '-')}: `{settings.__name__}`"
+
+
+def _settings_table(title: str, settings: type[ServiceSettings], known: dict[str, FieldInfo]) -> str:
+    rows = [
+        _setting_row(name, field)
+        for name, field in settings.model_fields.items()
+        if name not in known or known[name].default != field.default
+    ]
+    return f"## {title}\n\n" + _table(["Variable", "Default", "Meaning"], rows)
+
+
+def _setting_row(name: str, field: FieldInfo) -> list[str]:
+    meaning = field.description or ""
+    if is_secret(field):
+        meaning = f"Secret; `{variable(name)}{FILE_SUFFIX}` may name its file. {meaning}".rstrip()
+    return [f"`{variable(name)}`", "**required**" if field.is_required() else _shown(field.default), meaning]
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, SecretStr) or default is None or default in ("", ()):
+        return "not set"
+    return f"`{default}`"
+
+
+def _metric_row(each: Definition) -> list[str]:
+    labels = ", ".join(f"`{label}`" for label in each.labels)
+    return [f"`{each.name}`", each.kind, labels, each.meaning, ", ".join(each.processes)]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")

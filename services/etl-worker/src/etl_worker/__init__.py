@@ -1,0 +1,1 @@
+"""The only writer of shop data: consumes topics and runs file jobs."""

@@ -1,0 +1,108 @@
+"""The composition root of etl-worker: builds the adapters, passes them in, opens and closes them in pairs."""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from psycopg import AsyncConnection
+
+from etl_worker.apply_records import Apply, ApplyRecords, Sweep
+from etl_worker.settings import WorkerSettings
+from etl_worker.watch import ApplyWatch
+from tillstream.apply.engine import ApplyPolicy, Engine
+from tillstream.apply.sweep import sweep
+from tillstream.clock import Clock, SystemClock
+from tillstream.contracts.entities import ENTITY_OF_TOPIC
+from tillstream.db.connections import connect
+from tillstream.kafka.aio import AioConsumer
+from tillstream.kafka.consumer_loop import ConsumerLoop, LoopPolicy
+from tillstream.kafka.ports import Consumer
+from tillstream.kafka.steps import Steps
+from tillstream.kafka.watch import MetricsWatch
+from tillstream.observe import logs
+from tillstream.observe.definitions import Process
+from tillstream.observe.health import Health
+from tillstream.observe.metrics import Metrics
+from tillstream.observe.ops import OpsServer
+from tillstream.settings import load_settings
+
+# One turn of the loop touches it; the longest thing in a turn is a transaction, which may take two minutes.
+CONSUMER_LIMIT_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a test may wrap or replace."""
+
+    consumer: Consumer
+    clock: Clock
+    apply: Apply
+    sweep: Sweep
+
+
+def real_ports(settings: WorkerSettings) -> Ports:
+    """The real broker, clock and engine."""
+    engine = Engine(ApplyPolicy(parked_for=settings.parked_for))
+    return Ports(
+        consumer=AioConsumer(settings.kafka_bootstrap, group=Process.ETL_WORKER, client_id=_owner()),
+        clock=SystemClock(),
+        apply=engine.apply,
+        sweep=lambda conn, limit: sweep(conn, engine, limit),
+    )
+
+
+class App:
+    """One etl-worker. `ops.port` is the port in use."""
+
+    def __init__(self, settings: WorkerSettings, ports: Ports) -> None:
+        self._settings = settings
+        self.metrics = Metrics(CollectorRegistry(), Process.ETL_WORKER)
+        self.health = Health(ports.clock, self.metrics)
+        records = ApplyRecords(
+            ports.apply, ports.sweep, settings.shop_timezone, ApplyWatch(self.metrics, ports.clock)
+        )
+        consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
+        self._loop = ConsumerLoop(
+            ports.consumer,
+            self._connect,
+            Steps(handle=records.handle, idle=records.sweep),
+            topics=sorted(ENTITY_OF_TOPIC),
+            owner=_owner(),
+            clock=ports.clock,
+            watch=MetricsWatch(self.metrics, self.health, ports.clock, consuming),
+            policy=LoopPolicy(batch_records=settings.batch_records),
+        )
+        self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then finish the batch. Raises what must end the process."""
+        await self.ops.start()
+        try:
+            await self._loop.run(stop)
+        finally:
+            self.health.stop()
+            await self.ops.stop()
+
+    async def _connect(self) -> AsyncConnection:
+        dsn = self._settings.database_url.get_secret_value()
+        return await connect(dsn, application_name=Process.ETL_WORKER)
+
+
+def build(settings: WorkerSettings, ports: Ports | None = None) -> App:
+    """An app on the real ports, or on what a test brings instead."""
+    return App(settings, ports or real_ports(settings))
+
+
+async def serve(stop: asyncio.Event) -> None:
+    """Settings from the environment, then consume until `stop` is set."""
+    logs.configure(Process.ETL_WORKER)
+    settings = load_settings(WorkerSettings)
+    logs.configure(Process.ETL_WORKER, settings.log_level)
+    await build(settings).run(stop)
+
+
+def _owner() -> str:
+    """Who this process is, for an operator who reads the fence rows."""
+    return f"{Process.ETL_WORKER}@{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,160 @@
+"""The composition root of file-loader: builds the adapters, passes them in, opens and closes them in pairs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from psycopg import AsyncConnection
+
+from etl_worker.file_loader.desk import Desk
+from etl_worker.file_loader.jobs import Jobs
+from etl_worker.file_loader.load_file import Apply, LoadFile, LoadPolicy
+from etl_worker.file_loader.queue_jobs import QueueJobs
+from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
+from etl_worker.file_loader.settings import LoaderSettings
+from etl_worker.file_loader.watch import LoadWatch
+from tillstream.apply.engine import Engine
+from tillstream.clock import Clock, SystemClock
+from tillstream.contracts.entities import FILES_TOPIC
+from tillstream.db.connections import connect
+from tillstream.folders import Folders
+from tillstream.kafka.aio import AioConsumer
+from tillstream.kafka.consumer_loop import ConsumerLoop
+from tillstream.kafka.ports import Consumer
+from tillstream.kafka.steps import Commit, Steps, commit
+from tillstream.kafka.watch import MetricsWatch
+from tillstream.observe.definitions import Process
+from tillstream.observe.health import Health
+from tillstream.observe.metrics import Metrics
+from tillstream.observe.ops import OpsServer
+
+# One chunk touches it, and so does every block that is hashed; a transaction may take two minutes.
+JOB_LIMIT_S = 180.0
+CONSUMER_LIMIT_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a test may wrap or replace."""
+
+    consumer: Consumer
+    clock: Clock
+    jobs: Jobs
+    desk: Desk
+    apply: Apply
+    commit: Commit = commit
+
+
+def real_ports(settings: LoaderSettings) -> Ports:
+    """The real broker, clock, tables, folders and engine."""
+    return Ports(
+        consumer=AioConsumer(
+            settings.kafka_bootstrap, group=Process.FILE_LOADER, client_id=Process.FILE_LOADER
+        ),
+        clock=SystemClock(),
+        jobs=Jobs(),
+        desk=Desk(Folders(settings.data_dir)),
+        apply=Engine().apply,
+    )
+
+
+class App:
+    """One file-loader. `ops.port` is the port in use."""
+
+    def __init__(self, settings: LoaderSettings, ports: Ports) -> None:
+        self._settings = settings
+        clock = ports.clock
+        self.metrics = Metrics(CollectorRegistry(), Process.FILE_LOADER)
+        self.health = Health(clock, self.metrics)
+        watch = LoadWatch(self.metrics, clock, self.health.progress("file jobs", JOB_LIMIT_S))
+        load = LoadFile(
+            ports.jobs,
+            ports.desk,
+            ports.apply,
+            clock,
+            watch,
+            settings.shop_timezone,
+            policy=LoadPolicy(
+                chunk_rows=settings.file_chunk_rows,
+                chunk_bytes=settings.file_chunk_bytes,
+                pause_at_lag=settings.file_pause_at_lag,
+            ),
+            commit=ports.commit,
+        )
+        self.runner = RunJobs(
+            self._connect,
+            ports.jobs,
+            ports.desk,
+            load,
+            clock,
+            watch,
+            settings.shop_timezone,
+            postgres=self.health.dependency("postgres"),
+            disk=self.health.dependency("folders"),
+            policy=RunPolicy(settle_s=settings.file_settle_s),
+        )
+        self.queue = QueueJobs(ports.jobs, ports.desk, self.runner.wake)
+        consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
+        self._consumer_loop = ConsumerLoop(
+            ports.consumer,
+            self._connect,
+            Steps(handle=self.queue),
+            topics=[FILES_TOPIC],
+            owner=Process.FILE_LOADER,
+            clock=clock,
+            watch=MetricsWatch(self.metrics, self.health, clock, consuming),
+        )
+        self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything open within, and closed in reverse. The loops are the caller's to run: `work`.
+
+        Raises Misconfigured for folders that do not fit and a port that cannot be had.
+        """
+        folders = Folders(self._settings.data_dir)
+        folders.create()
+        folders.check()
+        async with AsyncExitStack() as opened:
+            await self.ops.start()
+            opened.push_async_callback(self.ops.stop)
+            opened.callback(self.health.stop)
+            yield
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Queue and load until `stop` is set; a chunk under way is then rolled back. Raises what ended a loop."""
+        consuming = asyncio.create_task(self._consumer_loop.run(stop), name=repr(self._consumer_loop))
+        loading = asyncio.create_task(self.runner.run(), name=repr(self.runner))
+        asked = asyncio.create_task(stop.wait(), name="stop")
+        tasks: list[asyncio.Task[Any]] = [consuming, loading, asked]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            loading.cancel()
+            if stop.is_set():
+                await asyncio.wait({consuming, loading})
+            for each in (consuming, loading):
+                if each.done() and not each.cancelled():
+                    each.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _connect(self) -> AsyncConnection:
+        dsn = self._settings.database_url.get_secret_value()
+        return await connect(dsn, application_name=Process.FILE_LOADER)
+
+
+def build(settings: LoaderSettings, ports: Ports | None = None) -> App:
+    """An app on the real ports, or on what a test brings instead."""
+    return App(settings, ports or real_ports(settings))
+
+
+async def run(settings: LoaderSettings, stop: asyncio.Event) -> None:
+    """Queue and load until `stop` is set."""
+    app = build(settings)
+    async with app.running():
+        await app.work(stop)

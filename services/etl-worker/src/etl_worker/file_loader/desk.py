@@ -1,0 +1,80 @@
+"""The files of jobs: where they lie, what they look like, and where they go when it is over."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+from uuid import UUID
+
+import structlog
+
+from etl_worker.file_loader.claimed_file import ClaimedFile
+from etl_worker.file_loader.failures import disk_translated
+from tillstream.contracts.entities import Entity
+from tillstream.csv.header import Header, read_header
+from tillstream.errors import FileRefused
+from tillstream.folders import REJECTS_SUFFIX, Folders, durable_file, move, stored_name
+
+# Text that is kept as it is, whatever its first line looks like.
+TEXT_SUFFIX = ".txt"
+# A file of such a name must have a header that is known; one of any other name is archived where it has not.
+CSV_SUFFIXES = (".csv", ".tsv")
+
+_log = structlog.get_logger()
+
+
+class Desk:
+    """Everything that the loader does with the data directory. Blocks on the disk; raises DiskUnavailable."""
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+
+    def open(self, name: str) -> ClaimedFile:
+        """Open a claimed file by its stored name. Raises FileRefused."""
+        return ClaimedFile.open(self._folders.work / name)
+
+    def header(self, file: ClaimedFile, file_name: str) -> Header | None:
+        """What a file holds; None for text that is to be archived. Raises FileRefused."""
+        name = file_name.lower()
+        if name.endswith(TEXT_SUFFIX):
+            return None
+        with disk_translated():
+            try:
+                return read_header(file.file, file_name)
+            except FileRefused:
+                if name.endswith(CSV_SUFFIXES):
+                    raise
+                return None
+
+    def kind(self, name: str, file_name: str) -> Entity | None:
+        """The kind of a claimed file, for the order of the queue; None where it has none or cannot be told now."""
+        try:
+            with self.open(name) as file:
+                header = self.header(file, file_name)
+        except FileRefused:
+            return None
+        return header.entity if header is not None else None
+
+    @contextmanager
+    def rejects_file(self, name: str) -> Iterator[BinaryIO]:
+        """The rejects file of a job, to be written whole; at the end it is there, or nothing is. May be repeated."""
+        with disk_translated(), durable_file(self._folders.invalid / f"{name}{REJECTS_SUFFIX}") as file:
+            yield file
+
+    def put_away(self, job_id: UUID, file_name: str, *, failed: bool) -> None:
+        """Move the file of a job that is over to its last place, and remove what was noted of its claim. May be repeated."""
+        name = stored_name(job_id, file_name)
+        target = (self._folders.error if failed else self._folders.processed) / name
+        with disk_translated():
+            try:
+                move(self._folders.work / name, target)
+            except FileNotFoundError:
+                _log.debug("The file was put away before.", file=name)
+            except FileExistsError:
+                _log.error("ALARM: a file cannot be put away: its place is taken.", file=name)
+                return
+            self._folders.sidecar(job_id).unlink(missing_ok=True)
+
+    def claimed(self) -> list[UUID]:
+        """The jobs whose files lie in `work/`."""
+        with disk_translated():
+            return list(self._folders.claimed())

@@ -1,0 +1,143 @@
+-- name: queue
+-- Remember a file job; one that is known stays as it is.
+INSERT INTO shop.file_jobs (job_id, file_name, source, kind, status, bytes, as_of, claimed_at)
+VALUES (
+  %(job_id)s, %(file_name)s, %(source)s, %(kind)s, 'queued', %(bytes)s, %(as_of)s, %(claimed_at)s
+)
+ON CONFLICT (job_id) DO NOTHING
+
+-- name: keep_unreadable
+-- Keep a record that is no file job.
+INSERT INTO shop.quarantine (
+  message_id, content_hash, entity, reason, field, message, version, payload, source, topic, kafka_partition,
+  kafka_offset, accepted_at
+) VALUES (
+  %(message_id)s, %(content_hash)s, 'file', %(reason)s, %(field)s, %(message)s, %(version)s, %(payload)s, %(source)s,
+  %(topic)s, %(partition)s, %(offset)s, %(accepted_at)s
+)
+ON CONFLICT (message_id, content_hash) DO NOTHING
+
+-- name: running
+-- The jobs that somebody runs, or ran before it died.
+SELECT job_id FROM shop.file_jobs WHERE status = 'running'
+
+-- name: candidate
+-- The job to run next, by kind and then by age: a queued one, once the oldest queued one has waited long enough for its
+-- siblings; or a running one whose owner is gone, or is this session, or is to be ended (`inherited`).
+SELECT j.job_id, j.lease_epoch, a.pid, a.backend_start
+FROM shop.file_jobs AS j
+LEFT JOIN pg_stat_activity AS a ON a.pid = j.lease_pid AND a.backend_start = j.lease_backend_start
+WHERE j.status = 'queued' AND EXISTS (
+    SELECT FROM shop.file_jobs AS q WHERE q.status = 'queued' AND q.created_at <= now() - %(settle)s::interval
+  )
+  OR j.status = 'running' AND (a.pid IS NULL OR a.pid = pg_backend_pid() OR j.job_id = ANY(%(inherited)s::uuid[]))
+ORDER BY array_position(%(kinds)s::text[], j.kind) NULLS LAST, j.created_at, j.job_id
+LIMIT 1
+
+-- name: take
+-- Own a job: a new epoch, with this session as its owner. No row: somebody else was quicker.
+UPDATE shop.file_jobs SET
+  status = 'running',
+  lease_epoch = lease_epoch + 1,
+  lease_pid = %(pid)s,
+  lease_backend_start = %(began)s,
+  started_at = coalesce(started_at, now())
+WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s AND status IN ('queued', 'running')
+RETURNING
+  job_id, file_name, source, kind, status, sha256, bytes, as_of, claimed_at, lease_epoch, next_byte, next_line, dialect,
+  rows, rejected
+
+-- name: identify
+-- What the file is: found out before its first chunk, and the same on every later attempt.
+UPDATE shop.file_jobs SET
+  kind = %(kind)s, sha256 = %(sha256)s, bytes = %(bytes)s, dialect = %(dialect)s, next_byte = %(next_byte)s,
+  next_line = %(next_line)s, elapsed_seconds = coalesce(elapsed_seconds, 0) + %(seconds)s
+WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s AND next_byte = %(from_byte)s
+
+-- name: keys_taken
+-- Which of these keys an earlier row of this job has. What broke its contract is not in `changes` and takes no key.
+SELECT DISTINCT key FROM shop.changes
+WHERE job_id = %(job_id)s AND entity = %(entity)s AND key = ANY(%(keys)s)
+
+-- name: first_attempts
+-- What refused rows were when they came first.
+SELECT DISTINCT message_id, version, entity, source FROM shop.quarantine WHERE message_id = ANY(%(message_ids)s)
+
+-- name: adopt
+-- A correction that was refused again with the same bytes as before belongs to the newest file now.
+UPDATE shop.quarantine AS q SET job_id = %(job_id)s, line = n.line
+FROM unnest(%(message_ids)s::uuid[], %(hashes)s::bytea[], %(lines)s::bigint[]) AS n (message_id, content_hash, line)
+WHERE q.message_id = n.message_id AND q.content_hash = n.content_hash AND q.job_id IS DISTINCT FROM %(job_id)s
+
+-- name: close
+-- Events that were corrected to another id: the entries under their first id are settled.
+UPDATE shop.quarantine AS q SET resolved_at = now(), resolution = 'corrected'
+FROM unnest(%(message_ids)s::uuid[], %(versions)s::bytea[]) AS n (message_id, version)
+WHERE q.message_id = n.message_id AND q.version = n.version AND q.resolved_at IS NULL
+
+-- name: advance
+-- Move past a chunk, in its own transaction: only for whoever still owns the job and began where it stands.
+UPDATE shop.file_jobs SET
+  next_byte = %(next_byte)s,
+  next_line = %(next_line)s,
+  rows = rows + %(rows)s,
+  loaded = loaded + %(stored)s,
+  unchanged = unchanged + %(unchanged)s,
+  superseded = superseded + %(superseded)s,
+  duplicate = duplicate + %(duplicate)s,
+  parked = parked + %(parked)s,
+  rejected = rejected + %(quarantined)s,
+  elapsed_seconds = coalesce(elapsed_seconds, 0) + %(seconds)s
+WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s AND next_byte = %(from_byte)s
+
+-- name: newest_like_this
+-- The newest ended job of the same source and kind that had an effect.
+SELECT job_id, sha256, status, rejected, settled_at IS NOT NULL AS is_settled
+FROM shop.file_jobs
+WHERE source = %(source)s AND kind = %(kind)s AND job_id <> %(job_id)s
+  AND status IN ('loaded', 'loaded_with_rejects', 'failed')
+ORDER BY finished_at DESC
+LIMIT 1
+
+-- name: finish
+-- The end of a job; settled it is once nothing of it waits.
+UPDATE shop.file_jobs SET
+  status = CASE WHEN %(status)s::text = 'loaded' AND rejected > 0 THEN 'loaded_with_rejects' ELSE %(status)s::text END,
+  error = %(error)s,
+  duplicate_of = %(duplicate_of)s,
+  sha256 = coalesce(%(sha256)s, sha256),
+  bytes = coalesce(%(bytes)s, bytes),
+  rows = rows + %(lines)s,
+  loaded = loaded + %(lines)s,
+  finished_at = now(),
+  settled_at = CASE WHEN parked = 0 THEN now() END,
+  elapsed_seconds = coalesce(elapsed_seconds, 0) + %(seconds)s
+WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s
+RETURNING status, rows, loaded, unchanged, superseded, duplicate, parked, rejected, elapsed_seconds
+
+-- name: ended
+-- Which of these jobs are over, and how.
+SELECT job_id, file_name, status FROM shop.file_jobs
+WHERE job_id = ANY(%(job_ids)s) AND status NOT IN ('queued', 'running')
+
+-- name: rejects
+-- The refused rows of a job in the order of its file, from a place on.
+SELECT id, line, reason, message, message_id, version, payload
+FROM shop.quarantine
+WHERE job_id = %(job_id)s AND (line, id) > (%(after_line)s, %(after_id)s)
+ORDER BY line, id
+LIMIT %(limit)s
+
+-- name: stream_lag
+-- Records that wait in the shop's topics; partitions that nobody measures, or that are stopped, say nothing.
+SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint
+FROM shop.partition_progress
+WHERE topic <> %(files_topic)s AND stopped_at IS NULL AND measured_at > now() - interval '10 seconds'
+
+-- name: states
+-- How many jobs wait and run.
+SELECT status, count(*) FROM shop.file_jobs WHERE status IN ('queued', 'running') GROUP BY status
+
+-- name: shop_timezone
+-- The zone in which the database counts its days.
+SELECT value FROM shop.settings WHERE key = 'shop_timezone'

@@ -1,0 +1,173 @@
+"""Runs queued jobs one after the other, for ever; what is away is waited for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+from psycopg import AsyncConnection
+
+from etl_worker.file_loader.desk import Desk
+from etl_worker.file_loader.failures import DiskUnavailable
+from etl_worker.file_loader.jobs import Job, Jobs, Statement
+from etl_worker.file_loader.watch import LoadWatch
+from tillstream.clock import Clock
+from tillstream.db.failures import translated
+from tillstream.errors import Misconfigured, OwnershipLost, Retryable
+from tillstream.kafka.fence import Fence, Session
+from tillstream.kafka.waiting import Backoff
+from tillstream.observe.health import Dependency
+
+Connect = Callable[[], Awaitable[AsyncConnection]]
+Load = Callable[[AsyncConnection, Job], Awaitable[Statement]]
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RunPolicy:
+    """`settle_s`: how long the oldest queued job waits for siblings, so that parents of the same drop run before children."""
+
+    settle_s: float = 0.5
+    poll_s: float = 1.0
+    tidy_s: float = 30.0
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class RunJobs:
+    """One job at a time on one connection. What a former process left running is taken over at the start."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        jobs: Jobs,
+        desk: Desk,
+        load: Load,
+        clock: Clock,
+        watch: LoadWatch,
+        shop_timezone: ZoneInfo,
+        *,
+        postgres: Dependency,
+        disk: Dependency,
+        policy: RunPolicy = RunPolicy(),
+    ) -> None:
+        self._connect = connect
+        self._jobs = jobs
+        self._desk = desk
+        self._load = load
+        self._clock = clock
+        self._watch = watch
+        self._shop_timezone = shop_timezone
+        self._postgres = postgres
+        self._disk = disk
+        self._policy = policy
+        self._fence = Fence()
+        self._conn: AsyncConnection | None = None
+        self._session: Session | None = None
+        self._inherited: set[UUID] | None = None
+        self._queued = asyncio.Event()
+        self._failures = 0
+        self._tidy_at = clock.monotonic()
+
+    def __repr__(self) -> str:
+        return f"<RunJobs: {'connected' if self._conn else 'not connected'}>"
+
+    async def wake(self) -> None:
+        """A job was queued."""
+        self._queued.set()
+
+    async def run(self) -> None:
+        """Never returns; cancel it. The chunk under way is rolled back, and the next process goes on before it.
+
+        Raises Misconfigured where the database counts its days otherwise.
+        """
+        try:
+            while True:
+                self._watch.pulse()
+                try:
+                    statement = await self.run_next()
+                except Retryable as error:
+                    await asyncio.sleep(self._failed(error))
+                    continue
+                if statement is None:
+                    await self._rest()
+        finally:
+            await self._drop_connection()
+
+    async def run_next(self) -> Statement | None:
+        """Tidy up if it is time, then run the next job to its end; None where there is none. Raises Retryable."""
+        with translated():
+            conn = await self._connection()
+            await self._tidy(conn)
+            inherited = self._inherited or set()
+            job = await self._jobs.take(conn, timedelta(seconds=self._policy.settle_s), inherited)
+            self._postgres.reached()
+            if job is None:
+                return None
+            inherited.add(job.job_id)  # until it is over: after a lost connection it is still ours to end
+            statement = await self._load(conn, job)
+            inherited.discard(job.job_id)
+        self._disk.reached()
+        self._failures = 0
+        return statement
+
+    async def _connection(self) -> AsyncConnection:
+        """The one connection. A new one first makes sure that the one before it, and its transaction, is gone."""
+        if self._conn is not None and not self._conn.closed:
+            return self._conn
+        self._conn = conn = await self._connect()
+        if self._session is not None:
+            await self._fence.end_sessions(conn, [self._session])
+        self._session = await self._fence.session(conn)
+        if self._inherited is None:
+            await self._check_zone(conn)
+            self._inherited = await self._jobs.running(conn)
+        return conn
+
+    async def _check_zone(self, conn: AsyncConnection) -> None:
+        zone = await self._jobs.shop_timezone(conn)
+        if zone != self._shop_timezone.key:
+            raise Misconfigured(
+                f"TILLSTREAM_SHOP_TIMEZONE is {self._shop_timezone.key}, but the database counts its days in {zone}."
+            )
+
+    async def _tidy(self, conn: AsyncConnection) -> None:
+        """Put away the files of jobs that are over: a crash may have come between the last commit and the move."""
+        if self._clock.monotonic() < self._tidy_at:
+            return
+        for ended in await self._jobs.ended(conn, self._desk.claimed()):
+            self._desk.put_away(ended.job_id, ended.file_name, failed=ended.status == "failed")
+        self._watch.states(await self._jobs.states(conn))
+        self._tidy_at = self._clock.monotonic() + self._policy.tidy_s
+
+    def _failed(self, error: Retryable) -> float:
+        """Say it, and how long to wait."""
+        self._watch.retried(error)
+        if isinstance(error, OwnershipLost):
+            _log.warning("A file job belongs to another process now.", problem=str(error))
+            return 0.0
+        self._failures += 1
+        dependency = self._disk if isinstance(error, DiskUnavailable) else self._postgres
+        if dependency.problem is None:
+            _log.warning("File jobs wait.", dependency=dependency.name, problem=str(error))
+        dependency.waiting(str(error))
+        return self._policy.backoff.wait_s(self._failures)
+
+    async def _rest(self) -> None:
+        """Until a job is queued and its siblings had their time, or a moment."""
+        self._failures = 0
+        try:
+            async with asyncio.timeout(self._policy.poll_s):
+                await self._queued.wait()
+        except TimeoutError:
+            return
+        self._queued.clear()
+        await asyncio.sleep(self._policy.settle_s)
+
+    async def _drop_connection(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            await conn.close()

@@ -1,0 +1,41 @@
+"""What the file-loader reads from its environment."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from tillstream.settings import Port, ServiceSettings
+
+FOUR_MIB = 4 * 1024 * 1024
+
+
+class LoaderSettings(ServiceSettings):
+    ops_port: Port = Field(
+        default=9105,
+        description="Port of `/metrics`, `/health/live` and `/health/ready`; 0 takes any free one.",
+    )
+    database_url: SecretStr = Field(description="Connection string of PostgreSQL for role tillstream_worker.")
+    kafka_bootstrap: str = Field(
+        default="127.0.0.1:9092",
+        min_length=1,
+        description="Kafka's addresses, `host:port`, separated by commas.",
+    )
+    data_dir: Path = Field(
+        description="The directory of input/, work/, processed/, error/, invalid/ and output/."
+    )
+    file_chunk_rows: int = Field(
+        default=5_000, ge=1, le=50_000, description="Rows in one transaction, at most."
+    )
+    file_chunk_bytes: int = Field(
+        default=FOUR_MIB, ge=1, description="Bytes of a file after which a transaction takes no further row."
+    )
+    file_settle_s: float = Field(
+        default=0.5,
+        ge=0,
+        description="Seconds that a queued file waits for others, so that users run before orders of the same drop.",
+    )
+    file_pause_at_lag: int = Field(
+        default=5_000,
+        ge=0,
+        description="Records that wait in the stream before files make way between chunks.",
+    )

@@ -1,0 +1,56 @@
+"""What a file job tells the process's health and metrics."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from etl_worker.file_loader.jobs import Statement
+from tillstream.apply.engine import Applied
+from tillstream.clock import Clock
+from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.errors import TillstreamError
+from tillstream.observe.health import Progress
+from tillstream.observe.metrics import Metrics
+
+TEXT = "text"
+_COLUMN_OF = {kind: kind.value for kind in OutcomeKind} | {
+    OutcomeKind.STORED: "loaded",
+    OutcomeKind.QUARANTINED: "rejected",
+}
+STATES = ("queued", "running")
+
+
+class LoadWatch:
+    """Counts after the commit, never before."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, progress: Progress) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._progress = progress
+
+    def pulse(self) -> None:
+        """The loader is alive."""
+        self._progress.touch()
+
+    def retried(self, cause: TillstreamError) -> None:
+        self._metrics.apply_retries.labels(type(cause).__name__).inc()
+
+    def loaded(self, kind: str, applied: Sequence[Applied], size: int, seconds: float) -> None:
+        """A chunk of `size` bytes was committed; `seconds` from its begin to its commit."""
+        for outcome, count in Counter(each.outcome for each in applied).items():
+            self._metrics.applied_records.labels(kind, outcome).inc(count)
+            self._metrics.file_rows.labels(kind, _COLUMN_OF[outcome]).inc(count)
+        for reason, count in Counter(each.reason for each in applied if each.reason is not None).items():
+            self._metrics.quarantined_records.labels(kind, reason).inc(count)
+        self._metrics.file_bytes.inc(size)
+        self._metrics.apply_batch_records.observe(len(applied))
+        self._metrics.apply_batch_seconds.observe(seconds)
+        self._metrics.succeeded("file_chunk", self._clock)
+
+    def ended(self, kind: str | None, statement: Statement) -> None:
+        label = kind or (TEXT if statement.status == "archived" else "unknown")
+        self._metrics.file_load_seconds.labels(label).observe(float(statement.elapsed_seconds))
+
+    def states(self, counts: dict[str, int]) -> None:
+        """How many jobs wait and run."""
+        for state in STATES:
+            self._metrics.files_by_state.labels(state).set(counts.get(state, 0))

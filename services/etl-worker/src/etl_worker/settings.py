@@ -1,0 +1,29 @@
+"""What the etl-worker reads from its environment."""
+
+from datetime import timedelta
+
+from pydantic import Field, SecretStr
+
+from tillstream.apply.engine import DEFAULT_PARKED_FOR
+from tillstream.settings import Port, ServiceSettings
+
+
+class WorkerSettings(ServiceSettings):
+    ops_port: Port = Field(
+        default=9103,
+        description="Port of `/metrics`, `/health/live` and `/health/ready`; 0 takes any free one.",
+    )
+    database_url: SecretStr = Field(description="Connection string of PostgreSQL for role tillstream_worker.")
+    kafka_bootstrap: str = Field(
+        default="127.0.0.1:9092",
+        min_length=1,
+        description="Kafka's addresses, `host:port`, separated by commas.",
+    )
+    batch_records: int = Field(
+        default=5_000, ge=1, le=50_000, description="Records in one transaction, at most."
+    )
+    parked_for: timedelta = Field(
+        default=DEFAULT_PARKED_FOR,
+        gt=timedelta(0),
+        description="How long a change waits for its parent before it also shows in quarantine; ISO 8601 or seconds.",
+    )

@@ -1,0 +1,1 @@
+"""Claims dropped files and emits file jobs."""

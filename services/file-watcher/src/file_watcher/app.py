@@ -1,0 +1,101 @@
+"""The composition root of file-watcher: builds the adapters, passes them in, opens and closes them in pairs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from file_watcher.claim import Claimer, ClaimPolicy
+from file_watcher.emit import EmitPolicy, Emitter
+from file_watcher.hints import Hints
+from file_watcher.settings import WatcherSettings
+from file_watcher.stability import Stability
+from file_watcher.watch import Watch, WatchPolicy
+from tillstream.clock import Clock, SystemClock
+from tillstream.contracts.rules import is_text
+from tillstream.errors import Misconfigured
+from tillstream.folders import Folders
+from tillstream.kafka.aio import AioProducer
+from tillstream.kafka.ports import Producer
+from tillstream.observe.definitions import Process
+from tillstream.observe.health import Health
+from tillstream.observe.metrics import Metrics
+from tillstream.observe.ops import OpsServer
+
+# A scan touches it after every file; hashing or copying does not happen here.
+SCAN_LIMIT_S = 30.0
+
+
+class App:
+    """One file-watcher. `ops.port` is the port in use."""
+
+    def __init__(self, settings: WatcherSettings, producer: Producer, clock: Clock) -> None:
+        if not is_text(settings.file_source):
+            raise Misconfigured("TILLSTREAM_FILE_SOURCE must be a text of 1 to 320 characters.")
+        self.metrics = Metrics(CollectorRegistry(), Process.FILE_WATCHER)
+        self.health = Health(clock, self.metrics)
+        self.health.add_probe("kafka", producer.probe)
+        self.folders = Folders(settings.data_dir)
+        self._producer = producer
+        policy = EmitPolicy(again_s=settings.file_emit_again_s)
+        kafka = self.health.dependency("kafka")
+        self.emitter = Emitter(self.folders, producer, policy, clock, self.metrics, kafka)
+        self.watch = Watch(
+            self.folders,
+            Claimer(self.folders, ClaimPolicy(settings.file_max_bytes), clock),
+            Stability(settings.file_stable_s, clock),
+            self.emitter,
+            WatchPolicy(settings.file_source, settings.file_scan_s),
+            clock,
+            self.metrics,
+            self.health.dependency("folders"),
+            self.health.progress("scan", SCAN_LIMIT_S + settings.file_scan_s),
+        )
+        self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything open within, and closed in reverse. The loops are the caller's to run: `work`.
+
+        Raises Misconfigured for folders that do not fit and a port that cannot be had.
+        """
+        self.folders.create()
+        self.folders.check()
+        loop = asyncio.get_running_loop()
+        hints = Hints(self.folders.input, lambda: loop.call_soon_threadsafe(self.watch.hint))
+        async with AsyncExitStack() as opened:
+            await self.ops.start()
+            opened.push_async_callback(self.ops.stop)
+            opened.push_async_callback(self._producer.stop)
+            hints.start()
+            opened.callback(hints.stop)
+            opened.callback(self.health.stop)
+            yield
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Claim and send until `stop` is set. What is cut short is done again after the next start."""
+        async with asyncio.TaskGroup() as loops:
+            running = [
+                loops.create_task(self.watch.run(), name=repr(self.watch)),
+                loops.create_task(self.emitter.run(), name=repr(self.emitter)),
+            ]
+            await stop.wait()
+            for each in running:
+                each.cancel()
+
+
+def build(settings: WatcherSettings, *, producer: Producer | None = None, clock: Clock | None = None) -> App:
+    """An app on the real broker and clock, or on what a test brings instead."""
+    return App(
+        settings,
+        producer or AioProducer(settings.kafka_bootstrap, client_id=Process.FILE_WATCHER),
+        clock or SystemClock(),
+    )
+
+
+async def run(settings: WatcherSettings, stop: asyncio.Event) -> None:
+    """Watch until `stop` is set."""
+    app = build(settings)
+    async with app.running():
+        await app.work(stop)

@@ -1,0 +1,129 @@
+"""Takes a dropped file: from here on it belongs to one job."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from file_watcher.scan import Dropped
+from tillstream.clock import Clock
+from tillstream.contracts.files import FileJob, job_to_json
+from tillstream.contracts.ids import new_id
+from tillstream.errors import FileRefused
+from tillstream.folders import (
+    MAX_NAME_BYTES,
+    Folders,
+    durable_file,
+    move,
+    name_problem,
+    open_regular,
+    stored_name,
+)
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPolicy:
+    max_bytes: int
+
+
+class Claimer:
+    """Claims by rename. A file that cannot be taken stays and is said once; one that never can be goes to `error/`.
+
+    First the job is written, then the file is renamed: whatever lies in `work/` has its job beside it, so that the
+    same job is sent after every crash.
+    """
+
+    def __init__(self, folders: Folders, policy: ClaimPolicy, clock: Clock) -> None:
+        self._folders = folders
+        self._policy = policy
+        self._clock = clock
+        self._told: dict[Path, str] = {}
+
+    def claim(self, dropped: Dropped) -> FileJob | None:
+        """The file's job, or None where it was refused or has to wait. Raises OSError where the disk fails."""
+        problem = self._refusal(dropped)
+        if problem is not None:
+            self._refuse(dropped.path, problem)
+            return None
+        try:
+            with open_regular(dropped.path) as file:
+                return self._take(dropped, os.fstat(file.fileno()))
+        except FileNotFoundError:
+            return None  # another watcher, or its owner, was quicker
+        except (FileRefused, PermissionError) as error:
+            self._tell(dropped.path, str(error))
+            return None
+
+    def _refusal(self, dropped: Dropped) -> str | None:
+        if not dropped.is_regular:
+            return "it is no regular file"
+        if dropped.bytes > self._policy.max_bytes:
+            return f"it has {dropped.bytes} bytes, more than {self._policy.max_bytes}"
+        return name_problem(dropped.path.name)
+
+    def _take(self, dropped: Dropped, facts: os.stat_result) -> FileJob | None:
+        job_id = new_id()
+        job = FileJob(
+            job_id=job_id,
+            file_name=dropped.path.name,
+            stored_name=stored_name(job_id, dropped.path.name),
+            source=dropped.source,
+            claimed_at=self._clock.now(),
+            bytes=facts.st_size,
+        )
+        sidecar = self._folders.sidecar(job_id)
+        target = self._folders.work / job.stored_name
+        with durable_file(sidecar) as written:
+            written.write(job_to_json(job))
+        try:
+            move(dropped.path, target)
+        except OSError:
+            sidecar.unlink()
+            raise
+        self._told.pop(dropped.path, None)
+        if not _is_same(target, facts):
+            self._refuse(target, "another file took its name while it was claimed", target.name)
+            sidecar.unlink()
+            return None
+        _log.info(
+            "Claimed a file.", job_id=str(job_id), file_name=job.file_name, source=job.source, bytes=job.bytes
+        )
+        return job
+
+    def _refuse(self, path: Path, problem: str, name: str | None = None) -> None:
+        target = self._folders.error / (name or stored_name(new_id(), _harmless(path.name)))
+        try:
+            move(path, target)
+        except FileNotFoundError:
+            return
+        _log.error(
+            "ALARM: a dropped file was refused and lies in error/.",
+            file_name=ascii(path.name),
+            problem=problem,
+            moved_to=target.name,
+        )
+
+    def _tell(self, path: Path, problem: str) -> None:
+        if self._told.get(path) != problem:
+            self._told[path] = problem
+            _log.error(
+                "ALARM: a dropped file cannot be taken yet.", file_name=ascii(path.name), problem=problem
+            )
+
+    def forget_others(self, present: set[Path]) -> None:
+        """Drop what was remembered of files that are gone."""
+        self._told = {path: problem for path, problem in self._told.items() if path in present}
+
+
+def _is_same(path: Path, facts: os.stat_result) -> bool:
+    now = path.lstat()
+    return (now.st_dev, now.st_ino) == (facts.st_dev, facts.st_ino)
+
+
+def _harmless(name: str) -> str:
+    """The name with everything replaced that made it unfit."""
+    printable = "".join(each if each.isprintable() else "_" for each in name)
+    return printable.encode("utf-8", "replace")[:MAX_NAME_BYTES].decode("utf-8", "ignore")

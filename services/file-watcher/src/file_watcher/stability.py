@@ -1,0 +1,36 @@
+"""A file is taken when it has stopped changing."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from file_watcher.scan import Dropped
+from tillstream.clock import Clock
+
+
+class Stability:
+    """Remembers since when each dropped file has looked the same."""
+
+    def __init__(self, stable_s: float, clock: Clock) -> None:
+        self._stable_s = stable_s
+        self._clock = clock
+        self._since: dict[Path, tuple[Dropped, float]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Stability of {len(self._since)} files>"
+
+    def stable(self, dropped: Iterable[Dropped]) -> list[Dropped]:
+        """Those of a scan that have looked the same for long enough. What is not in the scan is forgotten."""
+        now = self._clock.monotonic()
+        before = self._since
+        self._since = {}
+        for each in dropped:
+            known = before.get(each.path)
+            is_same = known is not None and known[0].looks == each.looks
+            self._since[each.path] = (each, known[1] if known is not None and is_same else now)
+        return [each for each, since in self._since.values() if now - since >= self._stable_s]
+
+    def next_stable_in_s(self) -> float | None:
+        """Seconds until the next file that is still watched can be stable; None where there is none."""
+        now = self._clock.monotonic()
+        remaining = [since + self._stable_s - now for _, since in self._since.values()]
+        return min((each for each in remaining if each > 0), default=None)

@@ -1,0 +1,110 @@
+"""The composition root of ingest-api: builds the adapters, passes them in, opens and closes them in pairs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from ingest_api.broker_link import BrokerLink
+from ingest_api.descriptions import DESCRIPTION, TITLE, components
+from ingest_api.ingest_batch import IngestBatch
+from ingest_api.policy import DEFAULT_POLICY, IngestPolicy
+from ingest_api.room import Room
+from ingest_api.routes import HEALTH_PATH, IDEMPOTENCY_HEADER, SOURCE_HEADER, Door, add_routes
+from ingest_api.settings import IngestSettings
+from tillstream.clock import Clock, SystemClock
+from tillstream.contracts.ids import new_id
+from tillstream.errors import TillstreamError
+from tillstream.http.app import make_app
+from tillstream.http.limits import BodyLimits
+from tillstream.http.protocol import BoundedHttpProtocol
+from tillstream.kafka.aio import AioProducer
+from tillstream.kafka.ports import Producer
+from tillstream.observe.definitions import Process
+from tillstream.observe.health import Health
+from tillstream.observe.metrics import Metrics
+from tillstream.observe.ops import OpsServer
+from tillstream.observe.web_server import WebServer
+
+PACKAGE = "tillstream-ingest-api"
+
+
+class App:
+    """One ingest-api. `web.port` and `ops.port` are the ports in use."""
+
+    def __init__(
+        self, settings: IngestSettings, producer: Producer, clock: Clock, policy: IngestPolicy
+    ) -> None:
+        self.metrics = Metrics(CollectorRegistry(), Process.INGEST_API)
+        self.health = Health(clock, self.metrics)
+        self.link = BrokerLink(producer, policy, clock, self.metrics)
+        self.health.add_probe("kafka", self.link.probe)
+        ingest = IngestBatch(self.link.publish, clock, settings.shop_timezone, self.metrics, policy)
+        door = Door(ingest, Room(policy.max_bytes_in_hand), self.health, clock, policy)
+        self.asgi = _asgi(settings, self.metrics, policy)
+        add_routes(self.asgi, door)
+        self.web = WebServer(self.asgi, settings.bind_host, settings.ingest_port, BoundedHttpProtocol)
+        self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything open within, and closed in reverse: not ready, no more requests, no broker, no ops port.
+
+        Raises Misconfigured when a port cannot be had. An absent broker stops nothing: requests get a 503 meanwhile.
+        """
+        async with AsyncExitStack() as opened:
+            await self.ops.start()
+            opened.push_async_callback(self.ops.stop)
+            await self.link.open()
+            opened.push_async_callback(self.link.close)
+            await self.web.start()
+            opened.push_async_callback(self.web.stop)
+            opened.callback(self.health.stop)
+            yield
+
+
+def build(
+    settings: IngestSettings,
+    *,
+    producer: Producer | None = None,
+    clock: Clock | None = None,
+    policy: IngestPolicy = DEFAULT_POLICY,
+) -> App:
+    """An app on the real broker and clock, or on what a test brings instead."""
+    return App(
+        settings,
+        producer or AioProducer(settings.kafka_bootstrap, client_id=Process.INGEST_API),
+        clock or SystemClock(),
+        policy,
+    )
+
+
+async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set."""
+    app = build(settings)
+    async with app.running():
+        asked = asyncio.create_task(stop.wait(), name="stop")
+        ended = asyncio.create_task(app.web.failed(), name="web server ended")
+        await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        ended.cancel()
+        if not stop.is_set():
+            raise TillstreamError("The web server ended by itself.")
+
+
+def _asgi(settings: IngestSettings, metrics: Metrics, policy: IngestPolicy) -> FastAPI:
+    return make_app(
+        title=TITLE,
+        version=version(PACKAGE),
+        description=DESCRIPTION,
+        metrics=metrics,
+        new_id=new_id,
+        body_limits=BodyLimits(policy.max_body_bytes, policy.read_s),
+        cors_origins=settings.cors_origins,
+        cors_headers=(SOURCE_HEADER, IDEMPOTENCY_HEADER),
+        quiet_routes=frozenset({HEALTH_PATH}),
+        components=components(),
+    )

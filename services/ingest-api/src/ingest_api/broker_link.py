@@ -1,0 +1,98 @@
+"""The way to the broker: connected in the background, counted, and never waited for at start."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from ingest_api.policy import IngestPolicy
+from tillstream.clock import Clock
+from tillstream.errors import BrokerUnavailable
+from tillstream.kafka.ports import Producer
+from tillstream.kafka.records import Outgoing, PublishResult
+from tillstream.observe.metrics import Metrics
+
+_log = structlog.get_logger()
+
+
+class BrokerLink:
+    """A producer whose connection may come later: until then `publish` and `probe` raise BrokerUnavailable at once.
+
+    `open` returns immediately and goes on trying; `close` stops trying and lets the producer finish.
+    """
+
+    def __init__(self, producer: Producer, policy: IngestPolicy, clock: Clock, metrics: Metrics) -> None:
+        self._producer = producer
+        self._policy = policy
+        self._clock = clock
+        self._metrics = metrics
+        self._connecting: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<BrokerLink {'connected' if self.connected else 'connecting'}>"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the producer started once; from then on it finds its way back by itself."""
+        return self._connecting is not None and self._connecting.done() and not self._connecting.cancelled()
+
+    async def open(self) -> None:
+        self._connecting = asyncio.create_task(self._connect(), name="connect to the broker")
+
+    async def close(self) -> None:
+        """May be repeated."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
+        await self._producer.stop()
+
+    async def publish(self, records: Sequence[Outgoing]) -> list[PublishResult]:
+        """See `Producer.publish`; the deadline is the policy's."""
+        self._require_connection()
+        size = sum(len(record.value) for record in records)
+        began = self._clock.monotonic()
+        self._metrics.producer_buffered_records.inc(len(records))
+        self._metrics.producer_buffered_bytes.inc(size)
+        try:
+            results = await self._producer.publish(records, self._policy.publish_s)
+        except BrokerUnavailable as error:
+            self._count(records, [PublishResult(error=error)] * len(records))
+            raise
+        finally:
+            self._metrics.producer_buffered_records.dec(len(records))
+            self._metrics.producer_buffered_bytes.dec(size)
+            self._metrics.producer_publish_seconds.observe(self._clock.monotonic() - began)
+        self._count(records, results)
+        return results
+
+    async def probe(self) -> None:
+        """Raises BrokerUnavailable when the broker does not answer."""
+        self._require_connection()
+        await self._producer.probe()
+
+    async def _connect(self) -> None:
+        told = False
+        while True:
+            try:
+                await self._producer.start()
+            except BrokerUnavailable as error:
+                if not told:
+                    _log.warning("Waiting for the broker.", problem=str(error))
+                told = True
+                await asyncio.sleep(self._policy.reconnect_s)
+            else:
+                _log.info("Connected to the broker.")
+                return
+
+    def _require_connection(self) -> None:
+        assert self._connecting is not None, "not open"
+        if not self._connecting.done():
+            raise BrokerUnavailable("The broker has not answered yet since this process started.")
+        self._connecting.result()
+
+    def _count(self, records: Sequence[Outgoing], results: Sequence[PublishResult]) -> None:
+        failed = [record for record, result in zip(records, results, strict=True) if result.error is not None]
+        for record in failed:
+            self._metrics.producer_failed_records.labels(record.topic).inc()
+        if len(failed) < len(records):
+            self._metrics.succeeded("publish", self._clock)

@@ -1,0 +1,24 @@
+"""The bounds of the door, in one frozen place; tests make smaller ones."""
+
+from dataclasses import dataclass
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class IngestPolicy:
+    """Reading and publishing together take less than the 20 s within which a stopping process must end."""
+
+    max_body_bytes: int = 8 * MEBIBYTE
+    max_items: int = 10_000
+    read_s: float = 8.0
+    publish_s: float = 5.0
+    # Bodies of all requests together, from their first byte to the answer; records made of them take as much again.
+    max_bytes_in_hand: int = 64 * MEBIBYTE
+    # Between two slices of a large batch other requests, acknowledgements and health checks get their turn.
+    slice_items: int = 250
+    max_echo_bytes: int = 512
+    reconnect_s: float = 1.0
+
+
+DEFAULT_POLICY = IngestPolicy()

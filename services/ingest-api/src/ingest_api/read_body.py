@@ -1,0 +1,94 @@
+"""From a body's bytes to its items: a JSON array, one JSON object, or a line each (NDJSON).
+
+The bounds on bytes and time are held by the middleware around `receive`; here they end in a problem by themselves.
+"""
+
+from dataclasses import dataclass
+from email.message import Message
+
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from ingest_api.policy import IngestPolicy
+from ingest_api.room import Seat
+from tillstream.contracts.parsing import parse_json
+from tillstream.errors import MalformedJson
+from tillstream.http.problems import Problem
+
+JSON_TYPE = "application/json"
+NDJSON_TYPE = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableLine:
+    """A line of NDJSON that is not JSON; it counts as one rejected item."""
+
+    line: bytes
+    message: str
+
+
+def media_type(headers: Headers) -> str:
+    """JSON_TYPE or NDJSON_TYPE; raises Problem 415 for anything else, and for encodings of the body."""
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem(415, "A body with a Content-Encoding is not read; send it as it is.")
+    parsed = Message()
+    parsed["Content-Type"] = headers.get("content-type", "")
+    kind = parsed.get_content_type()
+    if not headers.get("content-type") or kind not in {JSON_TYPE, NDJSON_TYPE}:
+        raise Problem(415, f"The Content-Type must be {JSON_TYPE} or {NDJSON_TYPE}.")
+    if str(parsed.get_param("charset", "utf-8")).lower() not in {"utf-8", "utf8"}:
+        raise Problem(415, "The body must be in UTF-8.")
+    return kind
+
+
+async def read_body(receive: Receive, seat: Seat) -> bytes:
+    """The whole body; raises what the limits around `receive` raise, and Problem 503 when there is no room."""
+    chunks: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        chunk: bytes = message.get("body", b"")
+        seat.hold(len(chunk))
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def items_of(body: bytes, kind: str, policy: IngestPolicy) -> list[object]:
+    """The items in order; an UnreadableLine stands for a line that is not JSON.
+
+    Raises Problem: 400 when the body is not JSON, 413 for too many items, 422 when there is none.
+    """
+    items = _lines(body, policy) if kind == NDJSON_TYPE else _document(body)
+    if len(items) > policy.max_items:
+        raise _too_many(policy)
+    if not items:
+        raise Problem(422, "The body holds no item.")
+    return items
+
+
+def _document(body: bytes) -> list[object]:
+    try:
+        document = parse_json(body)
+    except MalformedJson as error:
+        raise Problem(400, str(error)) from None
+    return document if isinstance(document, list) else [document]
+
+
+def _lines(body: bytes, policy: IngestPolicy) -> list[object]:
+    """Blank lines are skipped. They are bounded by the size of the body, the others by the number of items."""
+    lines = [line for line in body.split(b"\n") if line.strip(b" \t\r")]
+    if len(lines) > policy.max_items:
+        raise _too_many(policy)
+    return [_line(line) for line in lines]
+
+
+def _line(line: bytes) -> object:
+    try:
+        return parse_json(line)
+    except MalformedJson as error:
+        return UnreadableLine(line, str(error))
+
+
+def _too_many(policy: IngestPolicy) -> Problem:
+    return Problem(413, f"A request may have {policy.max_items} items at most.")

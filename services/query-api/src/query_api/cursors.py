@@ -1,0 +1,64 @@
+"""Page cursors: where the next page begins, opaque to clients.
+
+A cursor is base64url without padding of a JSON array: the list it belongs to, then the key of the last row shown. It holds
+nothing secret and grants nothing, so it is not signed; whatever is not exactly what this service would write is refused.
+"""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from query_api.failures import BadParameter
+
+MAX_CURSOR_CHARS = 200
+MAX_ID = 2**63 - 1
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+
+type OrdersKey = tuple[Literal["orders"], _Moment, _Id]
+type JobsKey = tuple[Literal["jobs"], _Moment, UUID]
+type QuarantineKey = tuple[Literal["quarantine"], _Id]
+
+
+def encode_cursor(key: OrdersKey | JobsKey | QuarantineKey) -> str:
+    """The cursor of the page after `key`."""
+    return urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
+
+
+def orders_key(cursor: str) -> OrdersKey:
+    """What `encode_cursor` was given. Raises BadParameter for anything else."""
+    return _decode(cursor, _ORDERS)
+
+
+def jobs_key(cursor: str) -> JobsKey:
+    """What `encode_cursor` was given. Raises BadParameter for anything else."""
+    return _decode(cursor, _JOBS)
+
+
+def quarantine_key(cursor: str) -> QuarantineKey:
+    """What `encode_cursor` was given. Raises BadParameter for anything else."""
+    return _decode(cursor, _QUARANTINE)
+
+
+_ORDERS: msgspec.json.Decoder[OrdersKey] = msgspec.json.Decoder(OrdersKey)
+_JOBS: msgspec.json.Decoder[JobsKey] = msgspec.json.Decoder(JobsKey)
+_QUARANTINE: msgspec.json.Decoder[QuarantineKey] = msgspec.json.Decoder(QuarantineKey)
+
+
+def _decode[Key: OrdersKey | JobsKey | QuarantineKey](cursor: str, decoder: msgspec.json.Decoder[Key]) -> Key:
+    try:
+        key = decoder.decode(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError):
+        raise _forged() from None
+    if encode_cursor(key) != cursor:
+        raise _forged()
+    return key
+
+
+def _forged() -> BadParameter:
+    return BadParameter("cursor", "is not one that this list handed out")

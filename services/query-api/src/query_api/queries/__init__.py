@@ -1,0 +1,1 @@
+"""The fixed queries of this service, one file per concern."""

@@ -1,0 +1,137 @@
+"""The first row of a CSV file decides what the file holds."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from tillstream.contracts.csv_rows import csv_columns
+from tillstream.contracts.entities import Entity
+from tillstream.contracts.messages import Refusal
+from tillstream.csv.records import Record, RecordSplitter
+from tillstream.csv.rows import read_cells
+from tillstream.errors import FileRefused
+
+SEPARATORS = (",", ";", "\t", "|")
+BOM = b"\xef\xbb\xbf"
+# The columns that stand before the original ones in a rejects file.
+REJECT_COLUMNS = ("line", "reason", "message", "message_id", "version")
+MAX_SHOWN_COLUMNS = 20
+MAX_SHOWN_CHARS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file holds and how. `columns` are the names in lower case, in the file's order.
+
+    `next_byte` and `next_line` are where the rows begin.
+    """
+
+    entity: Entity
+    separator: str
+    columns: Sequence[str]
+    is_rejects: bool
+    next_byte: int
+    next_line: int
+
+
+def read_header(file: BinaryIO, file_name: str = "") -> Header:
+    """Find out what the file holds. The columns decide; the name only picks whom a wrong header is compared with.
+
+    Raises FileRefused, with a code and a sentence, for an empty file, an unknown or missing column, or one that comes twice.
+    """
+    start = _start(file)
+    first = _first_filled(RecordSplitter(file, SEPARATORS[0], start, 1))
+    if first is None:
+        raise FileRefused("empty_file: the file has no header row")
+    separator = _separator(first)
+    splitter = RecordSplitter(file, separator, start, 1)
+    cells = read_cells(_first_filled(splitter) or first, separator)
+    if isinstance(cells, Refusal):
+        raise FileRefused("unreadable_header: the header row is not UTF-8 text with closed quotes")
+    columns = tuple(cell.lower() for cell in cells)
+    return Header(
+        entity=_entity(columns, file_name),
+        separator=separator,
+        columns=columns,
+        is_rejects=is_rejects_header(columns),
+        next_byte=splitter.next_byte,
+        next_line=splitter.next_line,
+    )
+
+
+def is_rejects_header(columns: Iterable[str]) -> bool:
+    """Whether these are the columns of a rejects file."""
+    return set(REJECT_COLUMNS) <= set(columns)
+
+
+def _start(file: BinaryIO) -> int:
+    file.seek(0)
+    return len(BOM) if file.read(len(BOM)) == BOM else 0
+
+
+def _first_filled(splitter: RecordSplitter) -> Record | None:
+    record = splitter.next_record()
+    while record is not None and not record.raw:
+        record = splitter.next_record()
+    return record
+
+
+def _separator(first: Record) -> str:
+    """The separator that occurs most often; no column name contains any of them."""
+    return max(SEPARATORS, key=lambda separator: first.raw.count(separator.encode()))
+
+
+def _entity(columns: Sequence[str], file_name: str) -> Entity:
+    twice = [name for name, times in Counter(columns).items() if times > 1]
+    if twice:
+        raise FileRefused(f"duplicate_column: the header names {_shown(twice)} more than once")
+    own = set(columns) - set(REJECT_COLUMNS) if is_rejects_header(columns) else set(columns)
+    for entity in Entity:
+        required, optional = csv_columns(entity)
+        if set(required) <= own <= {*required, *optional}:
+            return entity
+    raise FileRefused(_misfit(own, columns, file_name))
+
+
+def _misfit(own: set[str], columns: Sequence[str], file_name: str) -> str:
+    entity = _closest(own, file_name)
+    if entity is None:
+        return f"unknown_header: found the columns {_shown(columns)}, which belong to none of the known files"
+    required, optional = csv_columns(entity)
+    missing = [name for name in required if name not in own]
+    unknown = [name for name in columns if name in own and name not in {*required, *optional}]
+    perhaps = f" and perhaps {_shown(optional)}" if optional else ""
+    sentence = (
+        f"found the columns {_shown(columns)}; a file of {_plural(entity)} has {_shown(required)}{perhaps}"
+    )
+    return "; ".join(
+        (
+            f"unknown_header: {sentence}",
+            *([f"missing: {_shown(missing)}"] if missing else []),
+            *([f"unknown: {_shown(unknown)}"] if unknown else []),
+        )
+    )
+
+
+def _closest(own: set[str], file_name: str) -> Entity | None:
+    """Whose columns these were probably meant to be: most names in common, then the one the file name speaks of."""
+
+    def likeness(entity: Entity) -> tuple[int, bool]:
+        required, optional = csv_columns(entity)
+        return len(own & {*required, *optional}), _plural(entity, "_") in file_name.lower()
+
+    best = max(Entity, key=likeness)
+    return best if any(likeness(best)) else None
+
+
+def _plural(entity: Entity, space: str = " ") -> str:
+    return f"{entity.value}s".replace("_", space)
+
+
+def _shown(names: Iterable[str]) -> str:
+    """Names as a sentence shows them: few, short and without anything that a terminal would obey."""
+    listed = list(names)
+    shown = ", ".join(ascii(name[:MAX_SHOWN_CHARS]) for name in listed[:MAX_SHOWN_COLUMNS])
+    more = len(listed) - MAX_SHOWN_COLUMNS
+    return f"{shown} and {more} more" if more > 0 else shown

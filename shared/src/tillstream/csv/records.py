@@ -1,0 +1,141 @@
+"""Physical records of a file: where each one begins, on which line, and where the next one does.
+
+Everything here works on bytes. In UTF-8 no byte of a longer character equals a quote, a separator or a line end, so records
+are found without decoding, and a broken character spoils its own record only.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO
+
+from tillstream.errors import FileRefused
+
+# A legal row needs below 14 KiB (five texts of 320 characters, every one a doubled quote or of four bytes). The bound also
+# keeps every cell below the standard csv module's own limit of 131,072 characters.
+MAX_RECORD_BYTES = 65_536
+# What is longer than this without a line end is no text. Skipping to the end of a longer line could take minutes, and the
+# reader cannot be resumed in the middle of one.
+MAX_LINE_BYTES = 16_777_216
+READ_BYTES = 1_048_576
+# A whole record, and a line end of two bytes after it.
+_WINDOW_BYTES = MAX_RECORD_BYTES + 2
+
+_LINE_END = re.compile(rb"\r\n?|\n")
+
+
+class Fault(StrEnum):
+    """Why a record could not even be cut out of the file."""
+
+    TOO_LONG = "too_long"
+    BROKEN_QUOTES = "broken_quotes"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record, without its line end. `raw` of a record that is too long is its first MAX_RECORD_BYTES."""
+
+    line: int
+    raw: bytes
+    fault: Fault | None = None
+
+
+class RecordSplitter:
+    """Cuts a file into records, from any place where one begins.
+
+    A line end within quotes belongs to its cell. Quotes that are not closed within MAX_RECORD_BYTES, or that are followed
+    by something else than a separator or a line end, spoil one physical line: reading goes on with the next one, so that a
+    single stray quote does not swallow the good rows after it. Lines end with LF, CRLF or CR, also mixed.
+    """
+
+    def __init__(self, file: BinaryIO, separator: str, next_byte: int, next_line: int) -> None:
+        self._file = file
+        self._inner, self._last = _patterns(separator)
+        self._buffer = b""
+        self._at = 0
+        self._buffer_start = next_byte
+        self._is_last_buffer = False
+        self._line = next_line
+        file.seek(next_byte)
+
+    @property
+    def next_byte(self) -> int:
+        """Where the next record begins."""
+        return self._buffer_start + self._at
+
+    @property
+    def next_line(self) -> int:
+        """The physical line, from 1, on which the next record begins."""
+        return self._line
+
+    def next_record(self) -> Record | None:
+        """The next record, or None at the end of the file. Raises FileRefused for a line above MAX_LINE_BYTES."""
+        self._fill()
+        at, buffer = self._at, self._buffer
+        if at == len(buffer):
+            return None
+        line_end = _LINE_END.search(buffer, at, at + _WINDOW_BYTES)
+        end = line_end.start() if line_end else len(buffer)
+        if end - at > MAX_RECORD_BYTES:
+            return self._too_long()
+        if buffer.find(b'"', at, end) >= 0:
+            return self._quoted(end, line_end.end() if line_end else end)
+        return self._take(end, line_end.end() if line_end else end, 1)
+
+    def _quoted(self, line_end: int, next_line_start: int) -> Record:
+        at = self._at
+        is_rest = self._is_last_buffer and len(self._buffer) - at <= _WINDOW_BYTES
+        found = (self._last if is_rest else self._inner).match(self._buffer, at, at + _WINDOW_BYTES)
+        if found is None or found.end(1) - at > MAX_RECORD_BYTES:
+            return self._take(line_end, next_line_start, 1, Fault.BROKEN_QUOTES)
+        end = found.end(1)
+        lines = 1 if end == line_end else 1 + len(_LINE_END.findall(self._buffer, at, end))
+        return self._take(end, found.end(), lines)
+
+    def _take(self, end: int, next_start: int, lines: int, fault: Fault | None = None) -> Record:
+        record = Record(self._line, self._buffer[self._at : end], fault)
+        self._at = next_start
+        self._line += lines
+        return record
+
+    def _too_long(self) -> Record:
+        record = Record(self._line, self._buffer[self._at : self._at + MAX_RECORD_BYTES], Fault.TOO_LONG)
+        first_byte = self.next_byte
+        while not self._skip_to_line_end():
+            if self.next_byte - first_byte > MAX_LINE_BYTES:
+                raise FileRefused(
+                    f"line_too_long: line {self._line} has no end within {MAX_LINE_BYTES} bytes; this is no CSV file"
+                )
+        self._line += 1
+        return record
+
+    def _skip_to_line_end(self) -> bool:
+        self._fill()
+        found = _LINE_END.search(self._buffer, self._at)
+        if found is None:
+            self._at = len(self._buffer)
+            return self._is_last_buffer
+        if found.end() == len(self._buffer) and not self._is_last_buffer:
+            self._at = found.start()  # a CR whose LF may be the next byte
+            return False
+        self._at = found.end()
+        return True
+
+    def _fill(self) -> None:
+        while not self._is_last_buffer and len(self._buffer) - self._at < _WINDOW_BYTES:
+            more = self._file.read(READ_BYTES)
+            self._is_last_buffer = not more
+            self._buffer_start += self._at
+            self._buffer = self._buffer[self._at :] + more
+            self._at = 0
+
+
+def _patterns(separator: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """What a record looks like inside the file, and at its very end, where the line end may be missing.
+
+    Group 1 is the record. All repetitions are possessive: the match is linear in the record's length.
+    """
+    mark = re.escape(separator).encode()
+    cell = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + mark + rb"][^\r\n" + mark + rb"]*+)?+"
+    record = rb"(" + cell + rb"(?:" + mark + cell + rb")*+)"
+    return re.compile(record + rb"(?:\r\n?|\n)"), re.compile(record + rb"(?:\r\n?|\n|\Z)")

@@ -1,0 +1,1 @@
+"""Believable live traffic for a running shop: people who look, choose and buy, and now and then a mistake."""

@@ -1,0 +1,1 @@
+"""What both HTTP APIs share: problems, limits, the access log, JSON out, documentation pages without another host."""

@@ -1,0 +1,83 @@
+"""How an HTTP API of ours is put together; the routes come from the service."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, override
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from tillstream.http.docs import add_docs
+from tillstream.http.json_response import ExactJson
+from tillstream.http.limits import BodyLimit, BodyLimits
+from tillstream.http.middleware import REQUEST_ID_HEADER, RequestLog
+from tillstream.http.problems import install_handlers
+from tillstream.observe.metrics import Metrics
+
+OPENAPI_PATH = "/openapi.json"
+
+
+class _Documented(FastAPI):
+    """FastAPI whose document also has schemas that no route of its own declares: bodies that we check ourselves."""
+
+    def __init__(self, components: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._components = components
+
+    @override
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(self._components)
+        return document
+
+
+def make_app(
+    *,
+    title: str,
+    version: str,
+    description: str,
+    metrics: Metrics,
+    new_id: Callable[[], object],
+    body_limits: BodyLimits,
+    cors_origins: Sequence[str] = (),
+    cors_headers: Sequence[str] = (),
+    quiet_routes: frozenset[str] = frozenset(),
+    components: Mapping[str, Any] | None = None,
+) -> FastAPI:
+    """An app without routes: problems for errors, bounded bodies, request ids, access log, metrics, /docs.
+
+    `new_id` makes request ids. `cors_origins` empty means that no browser of another origin may read answers.
+    The lines of `quiet_routes` are logged at DEBUG. `components` are schemas that OpenAPI documents besides its own.
+    """
+    middleware = [
+        Middleware(RequestLog, metrics=metrics, new_id=new_id, quiet_routes=quiet_routes),
+        Middleware(BodyLimit, limits=body_limits),
+    ]
+    if cors_origins:
+        # Outermost, so that a browser can read the problems too.
+        middleware.insert(0, _cors(cors_origins, cors_headers))
+    app = _Documented(
+        components or {},
+        title=title,
+        version=version,
+        description=description,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        default_response_class=ExactJson,
+        middleware=middleware,
+        redirect_slashes=False,
+    )
+    install_handlers(app)
+    add_docs(app)
+    return app
+
+
+def _cors(origins: Sequence[str], headers: Sequence[str]) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type", REQUEST_ID_HEADER, *headers],
+        expose_headers=[REQUEST_ID_HEADER, "Retry-After", *headers],
+    )

@@ -1,0 +1,90 @@
+"""Bounds on what the body of a request may cost in bytes and in time. Those on its head stand in `protocol`.
+
+Both are needed: a body may come without a length or with a false one, and a client may send a byte a second.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tillstream.http.problems import CLIENT_GONE, Problem
+
+# A client that has sent its body whole before it reads gets to see its 413 only if somebody takes the body from it.
+MAX_DISCARDED_BYTES = 32 * 1024 * 1024
+CLOSE = {"Connection": "close"}
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """What one body may cost."""
+
+    max_bytes: int
+    read_s: float
+
+
+class BodyLimit:
+    """ASGI middleware: reading a body raises Problem 413 beyond its size and 408 beyond its time.
+
+    A body whose declared length is too large is refused before the first byte is kept.
+    """
+
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = _declared_length(scope)
+        reader = _BoundedReader(receive, self._limits, declared)
+        await self._app(scope, reader.receive, send)
+
+
+class _BoundedReader:
+    """The `receive` of one request."""
+
+    def __init__(self, receive: Receive, limits: BodyLimits, declared: int | None) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._declared = declared
+        self._deadline = asyncio.get_running_loop().time() + limits.read_s
+        self._seen = 0
+        self._complete = False
+
+    async def receive(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        if self._declared is not None and self._declared > self._limits.max_bytes:
+            await self._refuse_size()
+        message = await self._next()
+        if self._seen > self._limits.max_bytes:
+            await self._refuse_size()
+        return message
+
+    async def _next(self) -> Message:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise Problem(
+                408, f"The body did not arrive within {self._limits.read_s:g} s.", headers=CLOSE
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise Problem(CLIENT_GONE, "The client went away before its body was complete.")
+        self._seen += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        return message
+
+    async def _refuse_size(self) -> None:
+        if self._declared is None or self._declared <= MAX_DISCARDED_BYTES:
+            while not self._complete and self._seen <= MAX_DISCARDED_BYTES:
+                await self._next()
+        raise Problem(413, f"A body may have {self._limits.max_bytes} bytes at most.", headers=CLOSE)
+
+
+def _declared_length(scope: Scope) -> int | None:
+    value = Headers(scope=scope).get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else None

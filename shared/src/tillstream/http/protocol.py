@@ -1,0 +1,93 @@
+"""Bounds on what the head of a request, and a body that nobody wants, may cost."""
+
+import asyncio
+from typing import Any, override
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+PATIENCE_S = 10.0
+MAX_HEAD_BYTES = 65_536
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which by itself waits for ever and keeps any number of header bytes.
+
+    A connection is closed when it brings no complete head within PATIENCE_S of connecting or of the head's first
+    byte, when a head is larger than MAX_HEAD_BYTES, and when the rest of a body is still missing PATIENCE_S after its
+    request was answered. Between them, while a body is being read, the reader's own deadline holds.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._patience: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_head = True
+        self._moved_on = False
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_client()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._moved_on = False
+        super().data_received(data)
+        # What came together with the end of something else is not counted: one read is bounded by itself.
+        if self._moved_on or not self._in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.logger.warning("The head of a request is too large.")
+            self.send_400_response("The head of the request is too large.")
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._moved_on = True
+        self._wait_for_client()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        self._in_head = False
+        self._moved_on = True
+        super().on_headers_complete()
+
+    @override
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_head = True
+        self._moved_on = True
+        self._head_bytes = 0
+        if self.cycle.response_complete:
+            self._stop_waiting()
+            self._rearm_keep_alive()
+
+    @override
+    def on_response_complete(self) -> None:
+        newest = self.cycle  # with pipelining it may be a request that still waits for its turn
+        super().on_response_complete()
+        if newest.response_complete and newest.more_body and not self.transport.is_closing():
+            self._wait_for_client()
+
+    def _rearm_keep_alive(self) -> None:
+        """The rest of an answered body has come and, with its bytes, cancelled the timer for idle connections."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _wait_for_client(self) -> None:
+        self._stop_waiting()
+        self._patience = self.loop.call_later(PATIENCE_S, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None

@@ -1,0 +1,322 @@
+"""The consumer port on a real broker, by aiokafka. What is known of aiokafka 0.14's ways stands beside the code that minds them."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, override
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import errors as kafka
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost
+from tillstream.kafka.failures import translated
+from tillstream.kafka.ports import RebalanceListener
+from tillstream.kafka.records import Place, Record
+
+# Greater than any real pause: a member that waits for the database must not be thrown out of its group. A loop that
+# hangs is found by the loop's own watch instead.
+NEVER_IDLE_MS = 2**31 - 1
+MS = 1_000
+POLL_RECORDS = 1_000  # per call of getmany: the bytes are counted between calls
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerPolicy:
+    """How a member behaves in its group, and how much it reads ahead (at most `fetch_bytes` per partition).
+
+    `request_s` must be longer than `rebalance_s`: aiokafka's request to join waits for the others under that limit.
+    """
+
+    session_s: float = 6.0
+    heartbeat_s: float = 1.5
+    rebalance_s: float = 15.0
+    request_s: float = 20.0
+    answer_s: float = 3.0
+    fetch_wait_s: float = 0.25
+    fetch_bytes: int = 1024 * 1024
+    response_bytes: int = 16 * 1024 * 1024
+    metadata_age_s: float = 60.0
+
+
+class _Bridge(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka's base has no types
+    """Passes aiokafka's callbacks on. aiokafka only logs what they raise, so nothing may get out of here."""
+
+    def __init__(self, consumer: "AioConsumer") -> None:
+        self._consumer = consumer
+
+    @override
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        await self._consumer.on_revoked(_places(revoked))
+
+    @override
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._consumer.on_assigned(_places(assigned))
+
+
+class AioConsumer:
+    """`ports.Consumer` on a real broker.
+
+    After every assignment aiokafka starts from the group's offsets in Kafka. Those are for lag tools only, so a record
+    is handed on only from places that were sought in the very assignment it was fetched in.
+    """
+
+    def __init__(
+        self, bootstrap: str, *, group: str, client_id: str, policy: ConsumerPolicy = ConsumerPolicy()
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._group = group
+        self._client_id = client_id
+        self._policy = policy
+        self._consumer: AIOKafkaConsumer | None = None
+        self._listener: RebalanceListener | None = None
+        self._sought: set[Place] = set()
+        self._paused: set[Place] = set()
+        self._polling: asyncio.Task[Any] | None = None
+        self._stirred = asyncio.Event()
+        self._rebalancing = True
+        self._callback_bug: Exception | None = None
+
+    def __repr__(self) -> str:
+        state = "rebalancing" if self._rebalancing else f"{len(self._sought)} places"
+        return f"<AioConsumer {self._client_id} in {self._group}: {state}>"
+
+    async def start(self, topics: Sequence[str], listener: RebalanceListener) -> None:
+        assert self._consumer is None, "started twice"
+        consumer = self._make()
+        try:
+            with translated():
+                async with asyncio.timeout(self._policy.request_s):
+                    await consumer.start()
+            await _check_topics(consumer, topics, self._policy.answer_s)
+        except BaseException:
+            await consumer.stop()
+            raise
+        self._consumer = consumer
+        self._listener = listener
+        # Subscribed only now: `start` of a subscribed consumer waits for its group without a limit.
+        consumer.subscribe(list(topics), listener=_Bridge(self))
+
+    def _make(self) -> AIOKafkaConsumer:
+        policy = self._policy
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=self._group,
+            client_id=self._client_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=int(policy.session_s * MS),
+            heartbeat_interval_ms=int(policy.heartbeat_s * MS),
+            rebalance_timeout_ms=int(policy.rebalance_s * MS),
+            request_timeout_ms=int(policy.request_s * MS),
+            max_poll_interval_ms=NEVER_IDLE_MS,
+            fetch_max_wait_ms=int(policy.fetch_wait_s * MS),
+            max_partition_fetch_bytes=policy.fetch_bytes,
+            fetch_max_bytes=policy.response_bytes,
+            max_poll_records=POLL_RECORDS,
+            metadata_max_age_ms=int(policy.metadata_age_s * MS),
+        )
+
+    async def stop(self, deadline_s: float) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            return
+        self._consumer = None
+        self._forget()
+        try:
+            async with asyncio.timeout(deadline_s):
+                await consumer.stop()
+        except TimeoutError:
+            _log.warning(
+                "Kafka's client did not leave its group in time.", group=self._group, limit_s=deadline_s
+            )
+
+    def assigned(self) -> frozenset[Place]:
+        if self._consumer is None or self._rebalancing:
+            return frozenset()
+        return _places(self._consumer.assignment())
+
+    async def fetch(self, *, max_records: int, max_bytes: int, wait_s: float) -> list[Record]:
+        if self._callback_bug is not None:
+            raise self._callback_bug
+        self._stirred.clear()
+        wanted = [TopicPartition(*place) for place in sorted(self._sought - self._paused)]
+        if not wanted or self._rebalancing:
+            await self._wait_to_be_stirred(wait_s)
+            return []
+        records: list[Record] = []
+        size = 0
+        while len(records) < max_records and size < max_bytes:
+            polled = await self._poll(wanted, 0.0 if records else wait_s, max_records - len(records))
+            if not polled:
+                break
+            size += sum(len(record.value or b"") + len(record.key or b"") for record in polled)
+            records += polled
+        return records
+
+    async def _wait_to_be_stirred(self, wait_s: float) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._stirred.wait()
+        except TimeoutError:
+            return
+
+    async def _poll(self, wanted: list[TopicPartition], wait_s: float, max_records: int) -> list[Record]:
+        """One call of getmany, in a task of its own: during a rebalance it waits without a limit, and is cancelled.
+
+        Cancelling loses nothing: getmany moves its positions and returns in one step.
+        """
+        consumer = self._started()
+        assignment = consumer.assignment()  # a new object for every assignment
+        call = consumer.getmany(
+            *wanted, timeout_ms=int(wait_s * MS), max_records=min(max_records, POLL_RECORDS)
+        )
+        self._polling = polling = asyncio.create_task(call, name="getmany")
+        try:
+            await asyncio.wait({polling})
+            if polling.cancelled():
+                return []
+            with translated():
+                polled = polling.result()
+            return _records(polled) if consumer.assignment() is assignment else []
+        finally:
+            polling.cancel()
+            self._polling = None
+
+    def seek(self, place: Place, offset: int) -> None:
+        if self._rebalancing or place not in self.assigned():
+            raise OwnershipLost(f"{place} is not assigned to this member.")
+        partition = TopicPartition(*place)
+        self._started().seek(partition, offset)
+        self._sought.add(place)
+        if place not in self._paused:
+            self._started().resume(partition)
+
+    def pause(self, places: Collection[Place]) -> None:
+        mine = self.assigned().intersection(places)
+        self._paused |= mine
+        if mine:
+            self._started().pause(*(TopicPartition(*place) for place in mine))
+
+    def resume(self, places: Collection[Place]) -> None:
+        mine = self.assigned().intersection(places)
+        self._paused -= mine
+        if mine & self._sought:
+            self._started().resume(*(TopicPartition(*place) for place in mine & self._sought))
+
+    async def log_starts(self, places: Collection[Place]) -> dict[Place, int]:
+        return await self._offsets(self._started().beginning_offsets, places)
+
+    async def log_ends(self, places: Collection[Place]) -> dict[Place, int]:
+        return await self._offsets(self._started().end_offsets, places)
+
+    async def _offsets(self, question: Any, places: Collection[Place]) -> dict[Place, int]:
+        if not places:
+            return {}
+        with translated():
+            async with asyncio.timeout(self._policy.answer_s):
+                answer = await question([TopicPartition(*place) for place in places])
+        return {Place(*partition): offset for partition, offset in answer.items()}
+
+    async def commit(self, offsets: Mapping[Place, int]) -> None:
+        if not offsets:
+            return
+        with translated():
+            async with asyncio.timeout(self._policy.answer_s):  # aiokafka would retry for ever
+                await self._started().commit(
+                    {TopicPartition(*place): offset for place, offset in offsets.items()}
+                )
+
+    async def cluster_id(self) -> str:
+        return await cluster_id(self._bootstrap, self._policy.answer_s)
+
+    async def on_revoked(self, places: frozenset[Place]) -> None:
+        """Called by aiokafka; the rebalance goes on when this returns."""
+        self._rebalancing = True
+        self._forget()
+        try:
+            if self._listener is not None:
+                await self._listener.revoked(places)
+        except Exception as bug:  # noqa: BLE001 - aiokafka would only log it; the next fetch raises it
+            self._callback_bug = bug
+
+    def on_assigned(self, places: frozenset[Place]) -> None:
+        """Called by aiokafka when it has the new assignment and may already read from the group's offsets in Kafka."""
+        self._forget()
+        self._rebalancing = False
+        try:
+            if self._consumer is not None and places:
+                self._consumer.pause(*(TopicPartition(*place) for place in places))
+            if self._listener is not None:
+                self._listener.assigned(places)
+        except Exception as bug:  # noqa: BLE001 - as above
+            self._callback_bug = bug
+
+    def _forget(self) -> None:
+        self._sought.clear()
+        self._paused.clear()
+        if self._polling is not None:
+            self._polling.cancel()
+        self._stirred.set()
+
+    def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise BrokerUnavailable("The consumer is not started.")
+        return self._consumer
+
+
+async def _check_topics(consumer: AIOKafkaConsumer, topics: Sequence[str], deadline_s: float) -> None:
+    """aiokafka would wait for a missing topic in silence."""
+    try:
+        with translated():
+            async with asyncio.timeout(deadline_s):
+                missing = sorted(set(topics) - await consumer.topics())
+    except kafka.KafkaError as error:
+        if type(error) is not kafka.KafkaError:
+            raise
+        raise BrokerUnavailable("Kafka does not list its topics.") from error
+    if missing:
+        raise Misconfigured(
+            f"Kafka has no topic {', '.join(missing)}; `tillstream topics` creates what is missing."
+        )
+
+
+async def cluster_id(bootstrap: str, deadline_s: float) -> str:
+    """The identity of the cluster behind an address. Raises BrokerUnavailable."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
+    try:
+        with translated():
+            async with asyncio.timeout(deadline_s):
+                await admin.start()
+                cluster = await admin.describe_cluster()
+    finally:
+        await admin.close()
+    return str(cluster["cluster_id"])
+
+
+def _places(partitions: Collection[TopicPartition]) -> frozenset[Place]:
+    return frozenset(Place(*partition) for partition in partitions)
+
+
+def _records(polled: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
+    """aiokafka's records as ours. All records of one batch carry one append time, so it is converted once."""
+    records: list[Record] = []
+    last_ms, moment = None, datetime.fromtimestamp(0, UTC)
+    for (topic, partition), batch in polled.items():
+        for one in batch:
+            if one.timestamp != last_ms:
+                last_ms = one.timestamp
+                moment = _moment(last_ms)
+            records.append(Record(topic, partition, one.offset, one.key, one.value, one.headers, moment))
+    return records
+
+
+def _moment(milliseconds: int) -> datetime:
+    """Without a detour over floats, which would lose microseconds in the far future."""
+    seconds, rest = divmod(milliseconds, MS)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * MS)

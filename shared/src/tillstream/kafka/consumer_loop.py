@@ -1,0 +1,364 @@
+"""The fenced consumer loop: records from Kafka, each taking effect once in PostgreSQL.
+
+Kafka's group only says who should work on what. Where to go on, and whether a batch counts, is decided by the fence rows
+in PostgreSQL, which move in the batch's own transaction. Whatever fails, the loop forgets what it holds, waits, takes its
+partitions over again and goes on from their rows.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from psycopg import AsyncConnection
+
+from tillstream.clock import Clock
+from tillstream.db.failures import translated
+from tillstream.errors import (
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    OwnershipLost,
+    Retryable,
+    TransactionConflict,
+)
+from tillstream.kafka.batches import Committed, Doubt, Fenced, Unknown, run_batch
+from tillstream.kafka.fence import Fence, Move
+from tillstream.kafka.holdings import Holdings
+from tillstream.kafka.identity import check_identity
+from tillstream.kafka.link import Connect, Link
+from tillstream.kafka.ports import Consumer
+from tillstream.kafka.progress import Measure, Progress
+from tillstream.kafka.rebalance import Rebalance
+from tillstream.kafka.records import Place, Record
+from tillstream.kafka.stall import StallWatch
+from tillstream.kafka.steps import BatchResult, Steps
+from tillstream.kafka.waiting import KAFKA, POSTGRES, Backoff, Outages
+from tillstream.kafka.watch import LoopWatch
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPolicy:
+    """The loop's bounds. `rebalance_patience_s` must be shorter than the consumer's rebalance time-out, and `turn_s` longer
+    than any transaction may take. A stop takes `drain_s` + `leave_s` at most."""
+
+    batch_records: int = 5_000
+    batch_bytes: int = 16 * 1024 * 1024
+    fetch_wait_s: float = 0.2
+    measure_every_s: float = 1.0
+    conflict_attempts: int = 5
+    conflict_wait_s: float = 0.02
+    backoff: Backoff = field(default_factory=Backoff)
+    rebalance_patience_s: float = 10.0
+    retake_s: float = 10.0
+    lagging_s: float = 60.0
+    turn_s: float = 180.0
+    drain_s: float = 8.0
+    leave_s: float = 5.0
+
+
+class ConsumerLoop:
+    """Consumes some topics until told to stop. One loop has one consumer and one connection, and uses them one after the
+    other; everything that it writes goes through that connection, so that a successor can end it."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        connect: Connect,
+        steps: Steps,
+        *,
+        topics: Sequence[str],
+        owner: str,
+        clock: Clock,
+        watch: LoopWatch | None = None,
+        policy: LoopPolicy = LoopPolicy(),
+    ) -> None:
+        self._consumer = consumer
+        self._steps = steps
+        self._topics = tuple(topics)
+        self._owner = owner
+        self._clock = clock
+        self._watch = watch or LoopWatch()
+        self._policy = policy
+        self._fence = Fence()
+        self._link = Link(connect, self._fence)
+        self._progress = Progress()
+        self._holdings = Holdings()
+        self._rebalance = Rebalance(policy.rebalance_patience_s)
+        self._outages = Outages(policy.backoff, self._watch, clock)
+        self._stall = StallWatch(clock, lagging_s=policy.lagging_s, turn_s=policy.turn_s)
+        self._joined = False
+        self._cluster_id = ""
+        self._taken_generation = 0
+        self._next_measure_at = clock.monotonic()
+        self._retake_at = 0.0
+        self._told: dict[Place, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<ConsumerLoop {self._owner}: {self._holdings}, {self._rebalance}>"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then finish the batch, or roll it back after `drain_s`, and leave the group.
+
+        Waits for PostgreSQL and Kafka without a limit. Raises Stalled, Misconfigured, or a bug: the process must end.
+        """
+        cycle = asyncio.create_task(self._cycle(stop), name="consume")
+        guard = asyncio.create_task(self._stall.guard(), name="stall watch")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({cycle, guard, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not cycle.done() and not guard.done():
+                await asyncio.wait({cycle}, timeout=self._policy.drain_s)
+            if guard.done():
+                guard.result()
+            if cycle.done():
+                cycle.result()
+        finally:
+            for task in (cycle, guard, stopping):
+                task.cancel()
+            await asyncio.gather(cycle, guard, stopping, return_exceptions=True)
+            await self._close()
+
+    async def _cycle(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._stall.turned()
+            self._watch.turned()
+            try:
+                await self._turn()
+            except OwnershipLost as error:  # a rebalance came in between; the next turn has its outcome
+                self._watch.retried(error)
+                await self._wait(self._policy.conflict_wait_s, stop)
+            except Retryable as error:
+                await self._wait(self._outages.failed(error), stop)
+        await self._finish()
+
+    async def _turn(self) -> None:
+        """One round: whatever changed, then one batch. Raises Retryable with nothing held and nothing half done."""
+        try:
+            if not self._joined:
+                await self._join()
+            if self._rebalance.revoking:
+                await self._lay_down()
+            elif self._must_take_over():
+                await self._take_over()
+            await self._apply(await self._fetch())
+            if self._clock.monotonic() >= self._next_measure_at:
+                await self._measure()
+        except Retryable:
+            await self._forget()
+            raise
+
+    async def _join(self) -> None:
+        await self._consumer.start(self._topics, self._rebalance)
+        self._joined = True
+        self._outages.reached(KAFKA)
+
+    # Owning
+
+    def _must_take_over(self) -> bool:
+        # Kafka still means us to have what another took: by now it was a latecomer, or there is nobody.
+        missed = bool(self._holdings.lost) and self._clock.monotonic() > self._retake_at
+        return not self._link.is_open or missed or self._taken_generation != self._rebalance.generation
+
+    async def _take_over(self) -> None:
+        """Own what the group assigned, and go on from the rows in PostgreSQL."""
+        generation = self._rebalance.generation
+        conn = await self._link.connection()
+        places = self._consumer.assigned()
+        self._holdings.clear()
+        if places:
+            if not self._cluster_id:
+                self._cluster_id = await self._consumer.cluster_id()
+            starts = await self._consumer.log_starts(places)
+            with translated():
+                positions = await self._fence.take_over(
+                    conn, places, owner=self._owner, starts=starts, cluster_id=self._cluster_id
+                )
+                stopped = await self._progress.stopped(conn, places)
+            ends = await self._consumer.log_ends(places)
+            check_identity(positions, starts=starts, ends=ends, cluster_id=self._cluster_id)
+            self._holdings.take(positions)
+            self._holdings.set_stopped(stopped)
+            self._read(self._holdings.running)
+            self._watch.taken_over(places)
+            _log.info("Took partitions over.", partitions=len(places), stopped=len(stopped))
+        self._taken_generation = generation
+        self._stall.excuse()
+        self._next_measure_at = self._clock.monotonic()
+
+    def _read(self, places: set[Place]) -> None:
+        """Go on with these where their rows say."""
+        for place in sorted(places):
+            self._consumer.seek(place, self._holdings.next_offsets[place])
+        self._consumer.resume(places)
+
+    async def _lay_down(self) -> None:
+        """Answer a rebalance: give everything up, so that whoever comes next need not end this connection."""
+        try:
+            await self._link.release(self._holdings.epochs)
+        finally:
+            self._watch.given_up(self._holdings.epochs.keys())
+            self._holdings.clear()
+            self._rebalance.laid_down()
+
+    async def _forget(self) -> None:
+        """Hold nothing, so that the next turn takes everything over again. The broker may be another one by then."""
+        self._cluster_id = ""
+        self._consumer.pause(self._holdings.next_offsets.keys())
+        self._watch.given_up(self._holdings.epochs.keys())
+        self._holdings.clear()
+        await self._link.drop()
+
+    # Applying
+
+    async def _fetch(self) -> list[Record]:
+        fetched = await self._consumer.fetch(
+            max_records=self._policy.batch_records,
+            max_bytes=self._policy.batch_bytes,
+            wait_s=self._policy.fetch_wait_s,
+        )
+        records, again = self._holdings.expected(fetched)
+        if again:
+            _log.warning(
+                "Records are missing in a fetch; it is done again.",
+                partitions=[str(place) for place in again],
+            )
+            self._read(again)
+        return records
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        """One batch, again if another transaction was in its way. Raises Retryable once that is no use."""
+        if not records:
+            return
+        moves = self._holdings.moves(records)
+        began = self._clock.monotonic()
+        for attempts_left in reversed(range(self._policy.conflict_attempts)):
+            try:
+                outcome = await run_batch(self._link.conn, self._steps, self._progress, records, moves)
+                break
+            except TransactionConflict as error:
+                if not attempts_left:
+                    raise
+                self._watch.retried(error)
+                await asyncio.sleep(self._policy.conflict_wait_s)
+        match outcome:
+            case Committed(result):
+                await self._count(result, len(records), moves, self._clock.monotonic() - began)
+            case Fenced(lost):
+                self._lose(lost, set(moves))
+            case Unknown(result, problem):
+                self._link.doubt(Doubt(moves, result))
+                raise DatabaseUnavailable(f"The outcome of a commit is unknown: {problem}")
+
+    def _lose(self, lost: frozenset[Place], batch: set[Place]) -> None:
+        _log.warning("Partitions belong to another owner now.", lost=sorted(str(place) for place in lost))
+        self._watch.fenced(lost)
+        self._watch.given_up(lost)
+        self._consumer.pause(lost)
+        self._holdings.lose(lost)
+        self._read(batch - lost)
+        self._retake_at = self._clock.monotonic() + self._policy.retake_s
+
+    async def _count(
+        self, result: BatchResult, records: int, moves: dict[Place, Move], seconds: float
+    ) -> None:
+        self._holdings.moved(moves)
+        self._outages.succeeded()
+        self._outages.reached(POSTGRES)
+        self._watch.committed(records, seconds)
+        if result.stop:
+            self._halt(self._holdings.stopped | result.stop.keys())
+        with translated():
+            await result.committed(self._link.conn)
+
+    # Measuring
+
+    async def _measure(self) -> None:
+        """About once a second: idle work, progress for readers, offsets for lag tools, and whether anything moves."""
+        self._next_measure_at = self._clock.monotonic() + self._policy.measure_every_s
+        if not self._holdings:
+            return
+        with translated():
+            await self._steps.idle(self._link.conn)
+        try:
+            ends = await self._consumer.log_ends(self._holdings.next_offsets.keys())
+        except BrokerUnavailable as error:  # what was fetched can be applied all the same
+            self._next_measure_at += self._outages.failed(error)
+            self._stall.excuse()
+            return
+        self._outages.reached(KAFKA)
+        await self._write_progress(self._link.conn, ends)
+        await self._tell_kafka()
+        standing = {
+            place: (self._holdings.next_offsets[place], ends[place]) for place in self._holdings.running
+        }
+        self._stall.measured(standing)
+
+    async def _write_progress(self, conn: AsyncConnection, ends: dict[Place, int]) -> None:
+        measures = {
+            place: Measure(
+                epoch, self._holdings.next_offsets[place], ends[place], self._holdings.stored_at(place)
+            )
+            for place, epoch in self._holdings.epochs.items()
+        }
+        with translated():
+            stopped = await self._progress.write(conn, measures)
+        self._outages.reached(POSTGRES)
+        self._halt(stopped)
+        self._watch.measured(
+            {place: measure.lag for place, measure in measures.items()}, self._holdings.stopped
+        )
+
+    def _halt(self, stopped: set[Place]) -> None:
+        """Stop and resume places as `partition_progress` has it."""
+        newly, resumed = self._holdings.set_stopped(stopped)
+        if newly:
+            self._consumer.pause(newly)
+            _log.error("Partitions are stopped.", partitions=sorted(str(place) for place in newly))
+        if resumed:
+            self._read(resumed)
+            _log.info("Partitions go on.", partitions=sorted(str(place) for place in resumed))
+
+    async def _tell_kafka(self) -> None:
+        offsets = dict(self._holdings.next_offsets)
+        if offsets == self._told:
+            return
+        try:
+            await self._consumer.commit(offsets)
+        except (BrokerUnavailable, OwnershipLost) as error:
+            self._watch.retried(error)
+            _log.warning("Kafka was not told the offsets; only lag tools miss them.", problem=str(error))
+        else:
+            self._told = offsets
+
+    # Waiting and ending
+
+    async def _wait(self, seconds: float, stop: asyncio.Event) -> None:
+        """Nothing is held meanwhile, so a rebalance need not wait for this loop."""
+        self._rebalance.parked = True
+        self._rebalance.laid_down()
+        try:
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._rebalance.parked = False
+            self._stall.excuse()
+
+    async def _finish(self) -> None:
+        """Leave everything as a successor wants it. What fails here, the successor can do without."""
+        try:
+            self._next_measure_at = self._clock.monotonic()
+            await self._measure()
+            await self._link.release(self._holdings.epochs)
+        except Retryable as error:
+            _log.warning("Left without saying where; the successor finds out by itself.", problem=str(error))
+
+    async def _close(self) -> None:
+        self._rebalance.parked = True
+        self._rebalance.laid_down()
+        if self._joined:
+            await self._consumer.stop(self._policy.leave_s)
+        await self._link.drop()

@@ -1,0 +1,138 @@
+"""What this process owns: the epoch and the next offset of every place, and what a fetch means for them."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from tillstream.kafka.fence import Move, Position
+from tillstream.kafka.records import Place, Record
+
+ID_HEADER = "ce_id"
+
+
+class Holdings:
+    """Belongs to one consumer loop. Stopped places are owned but yield nothing; lost ones were, and another took them."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[Place, int] = {}
+        self._next: dict[Place, int] = {}
+        self._stored_at: dict[Place, datetime] = {}
+        self._doubted_gaps: dict[Place, int] = {}
+        self.stopped: set[Place] = set()
+        self.lost: set[Place] = set()
+
+    def __repr__(self) -> str:
+        return f"<Holdings: {len(self._next)} places, {len(self.stopped)} of them stopped>"
+
+    def __bool__(self) -> bool:
+        return bool(self._next)
+
+    @property
+    def epochs(self) -> Mapping[Place, int]:
+        return self._epochs
+
+    @property
+    def next_offsets(self) -> Mapping[Place, int]:
+        return self._next
+
+    @property
+    def running(self) -> set[Place]:
+        """What should move: owned and not stopped."""
+        return self._next.keys() - self.stopped
+
+    def take(self, positions: Mapping[Place, Position]) -> None:
+        """Own these places and no others."""
+        self.clear()
+        self._epochs = {place: position.epoch for place, position in positions.items()}
+        self._next = {place: position.next_offset for place, position in positions.items()}
+
+    def lose(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self.lost.add(place)
+            self._epochs.pop(place, None)
+            self._next.pop(place, None)
+            self.stopped.discard(place)
+
+    def clear(self) -> None:
+        self._epochs.clear()
+        self._next.clear()
+        self._stored_at.clear()
+        self._doubted_gaps.clear()
+        self.stopped.clear()
+        self.lost.clear()
+
+    def expected(self, records: Sequence[Record]) -> tuple[list[Record], set[Place]]:
+        """The records that come next, and the places that must be sought again because something is missing before them.
+
+        Nothing writes transactions to our topics and none is compacted, so a hole is rather the client's mistake than the
+        log's: the first time it is read again, the second time it is believed.
+        """
+        wanted: list[Record] = []
+        again: set[Place] = set()
+        upcoming = dict(self._next)
+        for run in _runs(records):
+            place = run[0].place
+            start = upcoming.get(place)
+            if start is None or place in self.stopped or place in again:
+                continue
+            if run[0].offset < start:
+                run = [record for record in run if record.offset >= start]  # noqa: PLW2901 - it replaces the run
+                if not run:
+                    continue
+            if run[0].offset > start and self._doubted_gaps.get(place) != start:
+                self._doubted_gaps[place] = start
+                again.add(place)
+                continue
+            upcoming[place] = run[-1].offset + 1
+            wanted += run
+        return wanted, again
+
+    def moves(self, records: Sequence[Record]) -> dict[Place, Move]:
+        """What applying these (expected) records does to the fence."""
+        last: dict[Place, Record] = {run[-1].place: run[-1] for run in _runs(records)}
+        return {
+            place: Move(
+                epoch=self._epochs[place],
+                began=self._next[place],
+                next=record.offset + 1,
+                last_record_id=_id_of(record),
+                last_record_at=record.timestamp,
+            )
+            for place, record in last.items()
+        }
+
+    def moved(self, moves: Mapping[Place, Move]) -> None:
+        """The batch was committed."""
+        for place, move in moves.items():
+            self._next[place] = move.next
+            if move.last_record_at is not None:
+                self._stored_at[place] = move.last_record_at
+
+    def stored_at(self, place: Place) -> datetime | None:
+        """Append time of the last record applied by this owner."""
+        return self._stored_at.get(place)
+
+    def set_stopped(self, stopped: Collection[Place]) -> tuple[set[Place], set[Place]]:
+        """What is stopped from now on; the places that this stops, and those that it resumes."""
+        now = self._next.keys() & set(stopped)
+        newly, resumed = now - self.stopped, self.stopped - now
+        self.stopped = now
+        return newly, resumed
+
+
+def _runs(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Neighbours of one place, together. A fetch has few runs and many records."""
+    begin = 0
+    for end, record in enumerate(records):
+        first = records[begin]
+        if record.partition != first.partition or record.topic != first.topic:
+            yield records[begin:end]
+            begin = end
+    if records:
+        yield records[begin:]
+
+
+def _id_of(record: Record) -> str | None:
+    for name, value in record.headers:
+        if name == ID_HEADER and value:  # a foreign producer may send a header without a value
+            return value.decode(errors="replace").replace("\x00", "")
+    return None

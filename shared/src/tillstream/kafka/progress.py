@@ -1,0 +1,73 @@
+"""`partition_progress`: how far each partition is, for readers without Kafka, and which partitions are stopped."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import LiteralString, NamedTuple
+
+from psycopg import AsyncConnection
+
+from tillstream.db.queries import load
+from tillstream.kafka.records import Place
+
+
+class Measure(NamedTuple):
+    """One partition at one moment. `last_stored_at`: append time of the last record applied since the last measure."""
+
+    epoch: int
+    next_offset: int
+    log_end: int
+    last_stored_at: datetime | None
+
+    @property
+    def lag(self) -> int:
+        return max(0, self.log_end - self.next_offset)
+
+
+class Progress:
+    """The statements, loaded once. Stateless; raises psycopg's errors as they are."""
+
+    def __init__(self) -> None:
+        self._sql: dict[str, LiteralString] = load("tillstream.kafka", "progress.sql")
+
+    async def write(self, conn: AsyncConnection, measures: Mapping[Place, Measure]) -> set[Place]:
+        """Write what was measured of places still owned in the same epoch; those of them that are stopped."""
+        ordered = sorted(measures)
+        taken = [measures[place] for place in ordered]
+        rows = await conn.execute(
+            self._sql["measured"],
+            {
+                "topics": [place.topic for place in ordered],
+                "partitions": [place.partition for place in ordered],
+                "epochs": [measure.epoch for measure in taken],
+                "nexts": [measure.next_offset for measure in taken],
+                "ends": [measure.log_end for measure in taken],
+                "stored": [measure.last_stored_at for measure in taken],
+            },
+        )
+        return {Place(topic, partition) for topic, partition, stopped in await rows.fetchall() if stopped}
+
+    async def stopped(self, conn: AsyncConnection, places: Collection[Place]) -> set[Place]:
+        """Which of these are stopped."""
+        rows = await conn.execute(
+            self._sql["stopped"],
+            {
+                "topics": [place.topic for place in places],
+                "partitions": [place.partition for place in places],
+            },
+        )
+        return {Place(*row) for row in await rows.fetchall()}
+
+    async def stop(
+        self, conn: AsyncConnection, reasons: Mapping[Place, str], nexts: Mapping[Place, int]
+    ) -> None:
+        """Stop these places when the caller's transaction commits, each at its offset in `nexts`."""
+        ordered = sorted(reasons)
+        await conn.execute(
+            self._sql["stop"],
+            {
+                "topics": [place.topic for place in ordered],
+                "partitions": [place.partition for place in ordered],
+                "nexts": [nexts[place] for place in ordered],
+                "reasons": [reasons[place] for place in ordered],
+            },
+        )

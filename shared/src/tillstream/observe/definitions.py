@@ -1,0 +1,219 @@
+"""The closed list of metrics: name, kind, meaning and labels of each, and what bounds every label.
+
+Nothing else is exposed but the process's own figures (`process_*`: memory, CPU, file descriptors). The page
+`docs/metrics.md` is made from this list.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "tillstream_"
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Process(StrEnum):
+    """The processes that serve metrics."""
+
+    INGEST_API = "ingest-api"
+    QUERY_API = "query-api"
+    ETL_WORKER = "etl-worker"
+    FILE_WATCHER = "file-watcher"
+    FILE_LOADER = "file-loader"
+
+
+class Label(StrEnum):
+    """A label's values come from a closed set, so that the number of series is known beforehand."""
+
+    ROUTE = "route"
+    STATUS = "status"
+    ENTITY = "entity"
+    OUTCOME = "outcome"
+    REASON = "reason"
+    TOPIC = "topic"
+    PARTITION = "partition"
+    DEPENDENCY = "dependency"
+    PARENT = "parent"
+    STATE = "state"
+    KIND = "kind"
+    COLUMN = "column"
+    FOLDER = "folder"
+    CAUSE = "cause"
+    ACTIVITY = "activity"
+
+
+BOUNDS: dict[Label, str] = {
+    Label.ROUTE: "the path templates of the service's own routes, and `other` for every other path",
+    Label.STATUS: "the HTTP status codes that the service answers with",
+    Label.ENTITY: "`user`, `product`, `order`, `order_item`, `event`",
+    Label.OUTCOME: "`stored`, `unchanged`, `superseded`, `duplicate`, `parked`, `quarantined`",
+    Label.REASON: "the reason codes of `tillstream.contracts.reasons`",
+    Label.TOPIC: "the topics of `tillstream.contracts.topics`",
+    Label.PARTITION: "the partitions of a topic, 12 at most",
+    Label.DEPENDENCY: "`postgres`, `kafka`, `folders`",
+    Label.PARENT: "`user`, `product`, `order`",
+    Label.STATE: "`queued`, `running`, `loaded`, `loaded_with_rejects`, `duplicate`, `archived`, `failed`",
+    Label.KIND: "the five kinds of CSV file, `text` and `unknown`",
+    Label.COLUMN: "the columns of a statement: `loaded`, `unchanged`, `superseded`, `duplicate`, `parked`, `rejected`",
+    Label.FOLDER: "`input`, `work`, `processed`, `error`, `invalid`, `output`",
+    Label.CAUSE: "the leaves of `tillstream.errors`",
+    Label.ACTIVITY: "`publish`, `batch`, `sweep`, `scan`, `file_chunk`, `query`",
+}
+
+DEPENDENCIES = ("postgres", "kafka", "folders")
+ACTIVITIES = ("publish", "batch", "sweep", "scan", "file_chunk", "query")
+
+REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCH_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+EVENT_TO_TABLE_SECONDS = (0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3_600.0)
+BATCH_RECORDS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
+FILE_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
+
+_ALL = tuple(Process)
+_APIS = (Process.INGEST_API, Process.QUERY_API)
+_WORKER = (Process.ETL_WORKER,)
+_LOADER = (Process.FILE_LOADER,)
+_WRITERS = (Process.ETL_WORKER, Process.FILE_LOADER)
+_PRODUCERS = (Process.INGEST_API, Process.FILE_WATCHER)
+_CONSUMERS = (Process.ETL_WORKER, Process.FILE_LOADER)
+_WATCHER = (Process.FILE_WATCHER,)
+_POOLS = (Process.QUERY_API, Process.ETL_WORKER, Process.FILE_LOADER)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric. A counter's exposed name ends in `_total`; `field` is the attribute of `Metrics`."""
+
+    field: str
+    kind: Kind
+    meaning: str
+    processes: tuple[Process, ...]
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name as Prometheus shows it."""
+        return PREFIX + self.field + ("_total" if self.kind is Kind.COUNTER else "")
+
+
+def _counter(field: str, meaning: str, processes: tuple[Process, ...], *labels: Label) -> Definition:
+    return Definition(field, Kind.COUNTER, meaning, processes, labels)
+
+
+def _gauge(field: str, meaning: str, processes: tuple[Process, ...], *labels: Label) -> Definition:
+    return Definition(field, Kind.GAUGE, meaning, processes, labels)
+
+
+def _histogram(
+    field: str, meaning: str, processes: tuple[Process, ...], buckets: tuple[float, ...], *labels: Label
+) -> Definition:
+    return Definition(field, Kind.HISTOGRAM, meaning, processes, labels, buckets)
+
+
+_EVERY_PROCESS = (
+    _gauge("ready", "1 when the last readiness check found every dependency answering, else 0.", _ALL),
+    _gauge(
+        "waiting_for_dependency",
+        "1 while the process waits for this dependency, else 0.",
+        _ALL,
+        Label.DEPENDENCY,
+    ),
+    _gauge("last_success_timestamp_seconds", "Unix time of the last success.", _ALL, Label.ACTIVITY),
+)
+_HTTP = (
+    _counter("http_requests", "Requests answered.", _APIS, Label.ROUTE, Label.STATUS),
+    _histogram(
+        "http_request_seconds", "First byte in to last byte out.", _APIS, REQUEST_SECONDS, Label.ROUTE
+    ),
+    _gauge("http_requests_in_flight", "Requests that are being answered now.", _APIS),
+)
+_INGEST = (
+    _counter("ingest_accepted_records", "Records that the broker acknowledged.", _APIS[:1], Label.ENTITY),
+    _counter(
+        "ingest_rejected_records", "Records refused by their contract.", _APIS[:1], Label.ENTITY, Label.REASON
+    ),
+    _counter(
+        "ingest_unacknowledged_records",
+        "Good records that were answered with 503; some may be stored all the same.",
+        _APIS[:1],
+        Label.ENTITY,
+    ),
+)
+_PRODUCER = (
+    _gauge("producer_buffered_records", "Records waiting for the broker's acknowledgement.", _PRODUCERS),
+    _gauge("producer_buffered_bytes", "Bytes waiting for the broker's acknowledgement.", _PRODUCERS),
+    _histogram(
+        "producer_publish_seconds", "From publish to the last acknowledgement.", _PRODUCERS, REQUEST_SECONDS
+    ),
+    _counter(
+        "producer_failed_records", "Records without an acknowledgement in time.", _PRODUCERS, Label.TOPIC
+    ),
+)
+_APPLY = (
+    _counter(
+        "applied_records", "Messages settled, by what became of them.", _WRITERS, Label.ENTITY, Label.OUTCOME
+    ),
+    _counter("quarantined_records", "Messages put into quarantine.", _WRITERS, Label.ENTITY, Label.REASON),
+    _histogram("apply_batch_records", "Messages in one transaction.", _WRITERS, BATCH_RECORDS),
+    _histogram("apply_batch_seconds", "Begin to commit of one transaction.", _WRITERS, BATCH_SECONDS),
+    _counter("apply_retries", "Transactions run again or waited for.", _WRITERS, Label.CAUSE),
+    _histogram(
+        "event_to_table_seconds",
+        "Acceptance to commit, once per request and entity in a batch.",
+        _WORKER,
+        EVENT_TO_TABLE_SECONDS,
+        Label.ENTITY,
+    ),
+    _gauge("parked_rows", "Messages that wait for a parent.", _WORKER, Label.PARENT),
+    _gauge("parked_oldest_age_seconds", "Age of the message that waits longest; 0 when none waits.", _WORKER),
+)
+_CONSUMER = (
+    _gauge(
+        "consumer_lag_records",
+        "Records in the log that are not applied.",
+        _CONSUMERS,
+        Label.TOPIC,
+        Label.PARTITION,
+    ),
+    _gauge(
+        "partition_stopped",
+        "1 while a partition is stopped by too many rejects.",
+        _WORKER,
+        Label.TOPIC,
+        Label.PARTITION,
+    ),
+    _counter("partition_takeovers", "Partitions taken over from a former owner.", _CONSUMERS, Label.TOPIC),
+    _counter("partition_fenced", "Partitions lost to another owner within a batch.", _CONSUMERS, Label.TOPIC),
+)
+_FILES = (
+    _gauge("folder_files", "Files in a folder at the last scan.", _WATCHER, Label.FOLDER),
+    _counter("files_claimed", "Files claimed from the input folder.", _WATCHER),
+    _counter("file_jobs_emitted", "File jobs sent to the broker, repetitions included.", _WATCHER),
+    _gauge("files_by_state", "File jobs by state.", _LOADER, Label.STATE),
+    _counter("file_rows", "Rows of files, by column of the statement.", _LOADER, Label.KIND, Label.COLUMN),
+    _counter("file_bytes", "Bytes of files read.", _LOADER),
+    _histogram(
+        "file_load_seconds", "Start to settled statement of a file job.", _LOADER, FILE_SECONDS, Label.KIND
+    ),
+)
+_DATABASE = (
+    _gauge("database_connections_in_use", "Connections that run something now.", _POOLS),
+    _gauge("database_connections", "Connections that are open.", _POOLS),
+    _gauge("database_waiting_requests", "Requests that wait for a connection.", _POOLS),
+)
+
+DEFINITIONS: tuple[Definition, ...] = (
+    *_EVERY_PROCESS,
+    *_HTTP,
+    *_INGEST,
+    *_PRODUCER,
+    *_APPLY,
+    *_CONSUMER,
+    *_FILES,
+    *_DATABASE,
+)

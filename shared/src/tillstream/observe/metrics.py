@@ -1,0 +1,112 @@
+"""The metrics of one process, on a registry of its own. The list and the meanings stand in `definitions`."""
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from tillstream.clock import Clock
+from tillstream.observe.definitions import DEFINITIONS, PREFIX, Definition, Kind, Process
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """One attribute per definition. Made once, in a process's `app.py`, and passed to whoever counts.
+
+    With `process` given, only that process's metrics are exposed; the others exist and count unseen, so that shared
+    code needs no questions. Label values go in the order of the definition: `metrics.http_requests.labels(route, status)`.
+    """
+
+    def __init__(self, registry: CollectorRegistry, process: Process | None = None) -> None:
+        self.registry = registry
+        # A switch of the library's for the whole process: without it every counter has a second series, its birthday.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        ProcessCollector(registry=registry)
+        made = {each.field: _make(each, registry, process) for each in DEFINITIONS}
+        counter, gauge, histogram = _pickers(made)
+        self.ready = gauge("ready")
+        self.waiting_for_dependency = gauge("waiting_for_dependency")
+        self.last_success_timestamp_seconds = gauge("last_success_timestamp_seconds")
+        self.http_requests = counter("http_requests")
+        self.http_request_seconds = histogram("http_request_seconds")
+        self.http_requests_in_flight = gauge("http_requests_in_flight")
+        self.ingest_accepted_records = counter("ingest_accepted_records")
+        self.ingest_rejected_records = counter("ingest_rejected_records")
+        self.ingest_unacknowledged_records = counter("ingest_unacknowledged_records")
+        self.producer_buffered_records = gauge("producer_buffered_records")
+        self.producer_buffered_bytes = gauge("producer_buffered_bytes")
+        self.producer_publish_seconds = histogram("producer_publish_seconds")
+        self.producer_failed_records = counter("producer_failed_records")
+        self.applied_records = counter("applied_records")
+        self.quarantined_records = counter("quarantined_records")
+        self.apply_batch_records = histogram("apply_batch_records")
+        self.apply_batch_seconds = histogram("apply_batch_seconds")
+        self.apply_retries = counter("apply_retries")
+        self.event_to_table_seconds = histogram("event_to_table_seconds")
+        self.parked_rows = gauge("parked_rows")
+        self.parked_oldest_age_seconds = gauge("parked_oldest_age_seconds")
+        self.consumer_lag_records = gauge("consumer_lag_records")
+        self.partition_stopped = gauge("partition_stopped")
+        self.partition_takeovers = counter("partition_takeovers")
+        self.partition_fenced = counter("partition_fenced")
+        self.folder_files = gauge("folder_files")
+        self.files_claimed = counter("files_claimed")
+        self.file_jobs_emitted = counter("file_jobs_emitted")
+        self.files_by_state = gauge("files_by_state")
+        self.file_rows = counter("file_rows")
+        self.file_bytes = counter("file_bytes")
+        self.file_load_seconds = histogram("file_load_seconds")
+        self.database_connections_in_use = gauge("database_connections_in_use")
+        self.database_connections = gauge("database_connections")
+        self.database_waiting_requests = gauge("database_waiting_requests")
+        assert not made, f"defined but without an attribute: {sorted(made)}"
+
+    def succeeded(self, activity: str, clock: Clock) -> None:
+        """Set the time of the last success of an activity; `activity` is one of `definitions.ACTIVITIES`."""
+        self.last_success_timestamp_seconds.labels(activity).set(clock.now().timestamp())
+
+    def exposition(self) -> bytes:
+        """All of it in Prometheus' text format, of content type CONTENT_TYPE."""
+        return generate_latest(self.registry)
+
+
+type _Any = Counter | Gauge | Histogram
+
+
+def _make(definition: Definition, registry: CollectorRegistry, process: Process | None) -> _Any:
+    exposed = registry if process is None or process in definition.processes else None
+    name = PREFIX + definition.field
+    match definition.kind:
+        case Kind.COUNTER:
+            return Counter(name, definition.meaning, definition.labels, registry=exposed)
+        case Kind.GAUGE:
+            return Gauge(name, definition.meaning, definition.labels, registry=exposed)
+        case Kind.HISTOGRAM:
+            return Histogram(
+                name, definition.meaning, definition.labels, registry=exposed, buckets=definition.buckets
+            )
+
+
+def _pickers(
+    made: dict[str, _Any],
+) -> tuple[Callable[[str], Counter], Callable[[str], Gauge], Callable[[str], Histogram]]:
+    """Take a metric out of `made` by name, as the kind that the caller counts on."""
+
+    def pick[Kinds: (Counter, Gauge, Histogram)](kind: type[Kinds], field: str) -> Kinds:
+        metric = made.pop(field)
+        assert isinstance(metric, kind), field
+        return metric
+
+    return (
+        lambda field: pick(Counter, field),
+        lambda field: pick(Gauge, field),
+        lambda field: pick(Histogram, field),
+    )

@@ -1,0 +1,1 @@
+"""Builders, strategies and doubles for tests; never imported by production code."""

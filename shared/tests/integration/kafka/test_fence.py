@@ -1,0 +1,188 @@
+"""The fence against a real database, as the worker's role: who owns a partition, and whose batch counts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from support.postgres import Database
+from tillstream.db.connections import connect
+from tillstream.kafka.fence import Fence, Move, Position, Session
+from tillstream.kafka.progress import Measure, Progress
+from tillstream.kafka.records import Place
+from tillstream.testing.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+PLACES = [Place("toy", number) for number in range(4)]
+STARTS = {place: place.partition * 10 for place in PLACES}
+AT = datetime(2024, 1, 20, 10, 30, tzinfo=UTC)
+
+type Open = Callable[[], Awaitable[AsyncConnection]]
+
+
+@pytest.fixture
+async def open_session(database: Database) -> AsyncIterator[Open]:
+    opened: list[AsyncConnection] = []
+
+    async def open_one() -> AsyncConnection:
+        opened.append(await connect(database.worker_dsn, application_name="fence"))
+        return opened[-1]
+
+    yield open_one
+    for conn in opened:
+        await conn.close()
+
+
+async def take(conn: AsyncConnection, places: list[Place] = PLACES, *, owner: str = "toy") -> dict[Place, Position]:
+    return await Fence().take_over(conn, places, owner=owner, starts=STARTS, cluster_id="cluster")
+
+
+async def test_what_was_never_consumed_begins_where_its_log_begins(open_session: Open) -> None:
+    positions = await take(await open_session())
+    assert {place: position.next_offset for place, position in positions.items()} == STARTS
+    assert {position.epoch for position in positions.values()} == {1}
+    assert {position.cluster_id for position in positions.values()} == {"cluster"}
+
+
+async def test_a_successor_ends_the_former_session_and_goes_on_from_its_offsets(open_session: Open) -> None:
+    former, successor = await open_session(), await open_session()
+    before = await take(former)
+    moves = {PLACES[1]: Move(before[PLACES[1]].epoch, 10, 15, "id", AT)}
+    assert await Fence().advance(former, moves) == {PLACES[1]}
+    after = await take(successor)
+    with pytest.raises(psycopg.OperationalError):
+        await former.execute("SELECT 1")
+    assert after[PLACES[1]] == Position(2, 15, "cluster", "id", AT)
+
+
+async def test_a_session_that_only_shares_the_pid_is_left_alone(open_session: Open, database: Database) -> None:
+    bystander, successor = await open_session(), await open_session()
+    await take(bystander)
+    await superuser(database, "UPDATE shop.consumer_offsets SET owner_backend_start = owner_backend_start - interval '1 s'")
+    await take(successor)
+    assert (await (await bystander.execute("SELECT 1")).fetchone()) == (1,)
+
+
+async def test_its_own_session_survives_a_second_take_over(open_session: Open) -> None:
+    conn = await open_session()
+    await take(conn)
+    assert {position.epoch for position in (await take(conn)).values()} == {2}
+
+
+async def test_a_released_partition_is_taken_over_in_peace(open_session: Open) -> None:
+    former, successor = await open_session(), await open_session()
+    epochs = {place: position.epoch for place, position in (await take(former)).items()}
+    await Fence().release(former, epochs)
+    await take(successor)
+    assert (await (await former.execute("SELECT 1")).fetchone()) == (1,)
+
+
+async def test_a_late_release_takes_nothing_from_the_successor(open_session: Open, database: Database) -> None:
+    former, successor = await open_session(), await open_session()
+    epochs = {place: position.epoch for place, position in (await take(former)).items()}
+    await Fence().release(former, epochs)
+    await take(successor, owner="successor")
+    await Fence().release(former, epochs)
+    assert await superuser(database, "SELECT DISTINCT owner FROM shop.consumer_offsets") == [("successor",)]
+
+
+async def test_only_the_places_of_the_right_epoch_and_beginning_move(open_session: Open) -> None:
+    conn = await open_session()
+    epoch = {place: position.epoch for place, position in (await take(conn)).items()}
+    moves = {
+        PLACES[0]: Move(epoch[PLACES[0]], 0, 7),
+        PLACES[1]: Move(epoch[PLACES[1]] - 1, 10, 17),
+        PLACES[2]: Move(epoch[PLACES[2]], 19, 27),
+    }
+    assert await Fence().advance(conn, moves) == {PLACES[0]}
+    positions = await Fence().positions(conn, PLACES)
+    assert [positions[place].next_offset for place in PLACES] == [7, 10, 20, 30]
+
+
+async def test_a_former_owner_moves_nothing_even_if_its_session_lives(open_session: Open) -> None:
+    former, successor = await open_session(), await open_session()
+    before = await take(former)
+    await Fence().release(former, {place: position.epoch for place, position in before.items()})
+    await take(successor)
+    moves = {place: Move(before[place].epoch, STARTS[place], STARTS[place] + 1) for place in PLACES}
+    assert await Fence().advance(former, moves) == set()
+
+
+async def test_a_take_over_waits_for_a_batch_that_is_about_to_commit(open_session: Open) -> None:
+    """Without an owner in the row there is nobody to end, so the rows' locks decide."""
+    former, successor = await open_session(), await open_session()
+    epochs = {place: position.epoch for place, position in (await take(former)).items()}
+    async with former.transaction():
+        await Fence().advance(former, {PLACES[0]: Move(epochs[PLACES[0]], 0, 5)})
+        await Fence().release(former, epochs)
+        await former.execute("UPDATE shop.consumer_offsets SET owner_pid = NULL")
+        # Uncommitted: the successor still reads an owner, which is not to be ended here.
+        taking = asyncio.create_task(take_without_ending(successor))
+        await eventually(lambda: is_waiting(former, successor))
+    assert (await taking)[PLACES[0]].next_offset == 5
+
+
+async def test_two_take_overs_at_once_do_not_lock_each_other_out(open_session: Open) -> None:
+    one, other = await open_session(), await open_session()
+    for _ in range(5):
+        taking = (take(one, PLACES[:3]), take(other, PLACES[::-1][:3]))
+        results = await asyncio.gather(*taking, return_exceptions=True)
+        assert not any(isinstance(result, psycopg.errors.DeadlockDetected) for result in results)
+        for conn in (one, other):
+            if conn.closed:  # the later of the two ended the earlier one's session
+                one, other = await open_session(), await open_session()
+    conn = await open_session()
+    assert len(await take(conn)) == 4
+
+
+async def test_ending_a_session_that_is_gone_is_fine(open_session: Open) -> None:
+    conn, gone = await open_session(), await open_session()
+    session = await Fence().session(gone)
+    await Fence().end_sessions(conn, [session])
+    await Fence().end_sessions(conn, [session, Session(session.pid, AT)])
+
+
+async def test_progress_is_written_by_its_owner_only(open_session: Open, database: Database) -> None:
+    conn = await open_session()
+    epoch = (await take(conn))[PLACES[0]].epoch
+    progress = Progress()
+    assert await progress.write(conn, {PLACES[0]: Measure(epoch, 5, 9, AT)}) == set()
+    await progress.write(conn, {PLACES[0]: Measure(epoch, 7, 9, None)})
+    await progress.write(conn, {PLACES[0]: Measure(epoch - 1, 1, 1, None)})
+    found = await superuser(database, "SELECT next_offset, log_end, last_stored_at FROM shop.partition_progress")
+    assert found == [(7, 9, AT)]
+
+
+async def test_a_stop_says_why_and_the_first_reason_stays(open_session: Open, database: Database) -> None:
+    conn = await open_session()
+    epoch = (await take(conn))[PLACES[2]].epoch
+    progress = Progress()
+    await progress.stop(conn, {PLACES[2]: "first"}, {PLACES[2]: 21})
+    await progress.stop(conn, {PLACES[2]: "second"}, {PLACES[2]: 22})
+    assert await progress.stopped(conn, PLACES) == {PLACES[2]}
+    assert await progress.write(conn, {PLACES[2]: Measure(epoch, 21, 30, None)}) == {PLACES[2]}
+    assert await superuser(database, "SELECT stop_reason FROM shop.partition_progress") == [("first",)]
+
+
+class _Peaceful(Fence):
+    async def end_sessions(self, conn: AsyncConnection, sessions: object) -> None:
+        """Ends nobody."""
+
+
+async def take_without_ending(conn: AsyncConnection) -> dict[Place, Position]:
+    return await _Peaceful().take_over(conn, PLACES, owner="successor", starts=STARTS, cluster_id="cluster")
+
+
+async def is_waiting(asker: AsyncConnection, waiter: AsyncConnection) -> bool:
+    blocked = await asker.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [waiter.info.backend_pid])
+    return (await blocked.fetchone()) == (True,)
+
+
+async def superuser(database: Database, statement: str) -> list[tuple[object, ...]]:
+    async with await AsyncConnection.connect(database.superuser_dsn, autocommit=True) as conn:
+        done = await conn.execute(statement.encode())
+        return await done.fetchall() if done.description else []

@@ -1,0 +1,137 @@
+"""Servers go away and come back; the loop waits, says so, and goes on alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from psycopg import AsyncConnection
+
+from support.kafka import KafkaServer
+from support.postgres import PostgresServer
+from tillstream.errors import DatabaseUnavailable, Misconfigured
+from tillstream.kafka.records import Place, Record
+from tillstream.kafka.steps import BatchResult, Steps
+from tillstream.testing.waiting import eventually
+
+from .stations import DEADLINE_S, PARTITIONS, Station, write
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+
+@pytest.fixture
+async def broker(kafka_server: KafkaServer) -> AsyncIterator[KafkaServer]:
+    """The session's broker, which is up again afterwards whatever happens here."""
+    yield kafka_server
+    if kafka_server.pid is None:
+        await asyncio.to_thread(kafka_server.start)
+
+
+async def test_a_broker_that_stops_and_starts_costs_nothing(station: Station, broker: KafkaServer) -> None:
+    await station.publish(120)
+    async with station.worker() as worker:
+        assert await station.drained() == []
+        await asyncio.to_thread(broker.stop)
+        await eventually(lambda: "kafka" in worker.watch.waits, DEADLINE_S)
+        await asyncio.to_thread(broker.start)
+        await station.publish(120)
+        assert await station.drained() == []
+        await eventually(lambda: worker.watch.back.count("kafka") > 1)
+        assert not worker.task.done()
+
+
+async def test_a_database_that_stops_and_starts_costs_nothing(station: Station, postgres_server: PostgresServer) -> None:
+    await station.publish(120)
+    async with station.worker() as worker:
+        assert await station.drained() == []
+        await asyncio.to_thread(postgres_server.stop)
+        await station.publish(120)
+        await eventually(lambda: worker.watch.waits.count("postgres") > 2, DEADLINE_S)
+        await asyncio.to_thread(postgres_server.start)
+        assert await station.drained() == []
+        await eventually(lambda: "postgres" in worker.watch.back)
+
+
+async def test_a_database_that_is_killed_in_a_batch_loses_and_doubles_nothing(
+    station: Station, postgres_server: PostgresServer
+) -> None:
+    await station.publish(120)
+    struck = False
+
+    async def strike(conn: AsyncConnection, records: Sequence[Record]) -> BatchResult:
+        nonlocal struck
+        result = await write(conn, records)
+        if not struck:
+            struck = True
+            await asyncio.to_thread(postgres_server.kill)
+            await asyncio.to_thread(postgres_server.start)
+        return result
+
+    async with station.worker(Steps(strike)):
+        assert await station.drained() == []
+
+
+async def test_a_worker_that_starts_without_its_servers_waits_for_them(
+    station: Station, broker: KafkaServer, postgres_server: PostgresServer
+) -> None:
+    await station.publish(60)
+    await asyncio.to_thread(postgres_server.stop)
+    await asyncio.to_thread(broker.stop)
+    async with station.worker() as worker:
+        await eventually(lambda: "kafka" in worker.watch.waits, DEADLINE_S)
+        await asyncio.to_thread(broker.start)
+        await eventually(lambda: "postgres" in worker.watch.waits, DEADLINE_S)
+        await asyncio.to_thread(postgres_server.start)
+        assert await station.drained() == []
+
+
+async def test_a_rebalance_does_not_wait_for_a_database_that_is_away(
+    station: Station, postgres_server: PostgresServer
+) -> None:
+    async with station.worker() as one:
+        await eventually(lambda: len(one.watch.owned) == PARTITIONS)
+        await asyncio.to_thread(postgres_server.stop)
+        await eventually(lambda: "postgres" in one.watch.waits)
+        async with station.worker() as other:
+            await eventually(lambda: "postgres" in other.watch.waits)
+            await asyncio.to_thread(postgres_server.start)
+            await eventually(lambda: len(one.watch.owned) == len(other.watch.owned) == PARTITIONS // 2, DEADLINE_S)
+            await station.publish(120)
+            assert await station.drained() == []
+
+
+async def test_a_full_disk_is_waited_for_and_told(station: Station) -> None:
+    await station.publish(60)
+    left = [DatabaseUnavailable("planted: no space left")] * 3
+
+    async def full(conn: AsyncConnection, records: Sequence[Record]) -> BatchResult:
+        if left:
+            raise left.pop()
+        return await write(conn, records)
+
+    async with station.worker(Steps(full)) as worker:
+        assert await station.drained() == []
+        assert worker.watch.waits == ["postgres"] * 3
+
+
+async def test_a_topic_that_was_made_anew_is_refused_loudly(station: Station) -> None:
+    """The fence knows more records than the log has."""
+    await station.publish(60)
+    async with station.worker():
+        assert await station.drained() == []
+    await station.ledger.execute(
+        "UPDATE shop.consumer_offsets SET next_offset = next_offset + 1000 WHERE topic = %s", station.topic
+    )
+    async with station.worker() as worker:
+        await asyncio.wait({worker.task}, timeout=DEADLINE_S)
+        assert isinstance(worker.task.exception(), Misconfigured)
+
+
+async def test_another_cluster_is_refused_loudly(station: Station) -> None:
+    async with station.worker() as worker:
+        await eventually(lambda: Place(station.topic, 0) in worker.watch.owned)
+    await station.ledger.execute(
+        "UPDATE shop.consumer_offsets SET cluster_id = 'another' WHERE topic = %s", station.topic
+    )
+    async with station.worker() as worker:
+        await asyncio.wait({worker.task}, timeout=DEADLINE_S)
+        assert isinstance(worker.task.exception(), Misconfigured)
