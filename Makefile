@@ -27,7 +27,7 @@ format-check:
 lint:
 	$(IN_ENV) ruff check --quiet .
 types:
-	$(IN_ENV) sh -c 'mypy && for tests in services/*/tests; do mypy $$tests || exit 1; done'
+	$(IN_ENV) sh -c 'mypy && for service in services/*; do MYPYPATH=$$service mypy $$service/tests || exit 1; done'
 arrows:
 	$(IN_ENV) lint-imports
 clean: ## stop it and delete its state, after a question (FORCE=1)

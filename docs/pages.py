@@ -67,7 +67,9 @@ def metrics_page() -> str:
 
 
 def _settings_classes() -> Iterator[tuple[str, type[ServiceSettings]]]:
-    places = sorted(f"{path.parent.name}.settings" for path in SERVICES.glob("*/src/*/settings.py"))
+    sources = sorted(SERVICES.glob("*/src"))
+    paths = [path.relative_to(source) for source in sources for path in sorted(source.rglob("settings.py"))]
+    places = [".".join(path.with_suffix("").parts) for path in paths]
     places += sorted(
         f"{cli.__name__}.{module.name}"
         for module in pkgutil.iter_modules(cli.__path__)
@@ -81,10 +83,10 @@ def _settings_classes() -> Iterator[tuple[str, type[ServiceSettings]]]:
 
 
 def _title(settings: type[ServiceSettings]) -> str:
-    package, *_, last = settings.__module__.split(".")
+    package, *path = settings.__module__.split(".")
     if package == "tillstream":
-        return f"`tillstream {last}`"
-    return f"{package.replace('_', '-')}: `{settings.__name__}`"
+        return f"`tillstream {path[-1]}`"
+    return (path[0] if len(path) > 1 else package).replace("_", "-")
 
 
 def _settings_table(title: str, settings: type[ServiceSettings], known: dict[str, FieldInfo]) -> str:

@@ -46,7 +46,7 @@ async def post_backlog(shop: Shop, ledger: Ledger) -> None:
     orders = [
         {
             "order_id": first + index,
-            "user_id": index % 10 + 1,
+            "user_id": index % 9 + 2,  # user 1 has one order, as the README says
             "order_date": "2023-08-01T12:00:00Z",
             "status": status,
             "total_amount": "10.00",

@@ -26,7 +26,7 @@ class RunningStack:
     """What an end-to-end test needs of the stack: addresses, and a hand on every process by its name."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.native = stack
         ports = stack.ports
         self.ingest_url = f"http://{LOCALHOST}:{ports.ingest}"
         self.query_url = f"http://{LOCALHOST}:{ports.query}"
@@ -41,25 +41,25 @@ class RunningStack:
 
     def ops_url(self, service: str) -> str:
         """Where a service serves /metrics and /health."""
-        return f"http://{LOCALHOST}:{self._stack.ports.ops(service)}"
+        return f"http://{LOCALHOST}:{self.native.ports.ops(service)}"
 
     def part(self, name: str) -> Part:
         """One line of `make status`."""
-        return next(part for part in self._stack.status() if part.name == name)
+        return next(part for part in self.native.status() if part.name == name)
 
     def pid(self, name: str) -> int | None:
         return self.part(name).pid
 
     def log(self, name: str) -> Path:
-        return self._stack.places.log(name)
+        return self.native.places.log(name)
 
     def stop(self, *names: str) -> None:
         """Stop parts in their own way and wait; they stay down until they are started."""
-        self._stack.supervisor.stop(names, STOP_WITHIN_S)
+        self.native.supervisor.stop(names, STOP_WITHIN_S)
 
     def start(self, *names: str) -> None:
         """Start parts and return at once."""
-        self._stack.supervisor.start(names)
+        self.native.supervisor.start(names)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a part's process and return its pid; the supervisor starts a new one when it ends."""
@@ -70,11 +70,11 @@ class RunningStack:
 
     def wait_ready(self, *services: str, within_s: float = READY_WITHIN_S) -> None:
         """Wait until services (all five by default) say that they are ready."""
-        wait_until_ready(services or SERVICES, self._stack.ports, self._stack.places, within_s)
+        wait_until_ready(services or SERVICES, self.native.ports, self.native.places, within_s)
 
     def drop(self, file: Path) -> None:
         """Put a file into the input folder, whole from the first moment."""
-        drop(file, self._stack.places)
+        drop(file, self.native.places)
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +86,14 @@ def stack_settings() -> Mapping[str, str]:
 @pytest.fixture(scope="session")
 def stack(server_place: Path, stack_settings: Mapping[str, str]) -> Iterator[RunningStack]:
     """The stack without any data, ready; what a test stops or kills it has to bring back."""
-    native = Stack(Places(server_place / "state", CACHE), free_ports(), stack_settings, print)
-    native.up()
+    yield from run_stack(server_place / "state", stack_settings)
+
+
+def run_stack(state: Path, settings: Mapping[str, str]) -> Iterator[RunningStack]:
+    """A stack on free ports, up until the caller goes on."""
+    native = Stack(Places(state, CACHE), free_ports(), settings, print)
     try:
+        native.up()
         yield RunningStack(native)
     finally:
         native.down()

@@ -13,7 +13,7 @@ def main() -> int:
     except CannotRun as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         return 130
     return 0
 

@@ -44,12 +44,22 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+class Narrator:
+    """Says each step with the seconds it took to get there."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, sentence: str) -> None:
+        say(f"{time.monotonic() - self._started:6.1f} s  {sentence}")
+
+
 def stack_of(arguments: argparse.Namespace) -> Stack:
     """The stack that the arguments name; one that runs keeps its ports without being told again."""
     places = Places(arguments.state.resolve(), arguments.cache.resolve())
     known = recorded_offset(places) if Supervisor(places).running else None
     offset = arguments.port_offset if arguments.port_offset is not None else known or 0
-    return Stack(places, Ports(offset), callers_settings(), say)
+    return Stack(places, Ports(offset), callers_settings(), Narrator())
 
 
 def say(sentence: str) -> None:
@@ -58,13 +68,12 @@ def say(sentence: str) -> None:
 
 def up(arguments: argparse.Namespace) -> None:
     """Start everything, load the sample shop once, and say where things are."""
-    started = time.monotonic()
     stack = stack_of(arguments)
     stack.up()
     jobs = load_sample(stack.places, stack.ports.query, SAMPLE_WITHIN_S)
     rows = sum(int(job["rows"]) for job in jobs)
-    say(f"The sample shop is loaded: {len(jobs)} files, {rows} rows.")
-    say(f"Tillstream runs ({time.monotonic() - started:.1f} s).\n\n{_addresses(stack)}")
+    stack.say(f"The sample shop is loaded: {len(jobs)} files, {rows} rows.")
+    say(f"\n{_addresses(stack)}")
 
 
 def down(arguments: argparse.Namespace) -> None:

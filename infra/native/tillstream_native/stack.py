@@ -28,7 +28,7 @@ from tillstream_native.preflight import check_disk, check_ports
 from tillstream_native.processes import tail
 from tillstream_native.readiness import wait_until_ready
 from tillstream_native.services import Services
-from tillstream_native.supervision import MARK, STOPPED, Supervisor
+from tillstream_native.supervision import MARK, RUNNING, STOPPED, Supervisor
 from tillstream_native.system import CannotRun, server_user
 
 POLL_S = 0.02
@@ -60,23 +60,19 @@ class Stack:
         self.ports = ports
         self.supervisor = Supervisor(places)
         self._settings = settings
-        self._say = say
+        self.say = say
         self._offset_file = places.run / "port-offset"
 
     def up(self) -> None:
         """Start what does not run and wait until all is ready. Raises CannotRun with the reason when it is not."""
         self.places.create()
         with self._alone():
-            cluster, broker = self._cluster(), self._broker()
-            services = Services(self.places, self.ports, self._settings)
             if self.supervisor.running:
                 self._check_offset()
-            else:
-                self._launch(cluster, broker, services)
-            self._start_servers(cluster, broker, services)
-            self.supervisor.start(SERVICES)
+            if any(part.state != RUNNING for part in self.status()):
+                self._start()
             wait_until_ready(SERVICES, self.ports, self.places, SERVICES_WITHIN_S)
-            self._say("The five services are ready.")
+            self.say("The five services are ready.")
 
     def down(self) -> None:
         """Stop everything in order and wait for its end; nothing to stop is fine."""
@@ -98,6 +94,14 @@ class Stack:
     def dsn(self, role: str) -> str:
         """How one reaches the database as a role."""
         return self._cluster().dsn(user=role)
+
+    def _start(self) -> None:
+        cluster, broker = self._cluster(), self._broker()
+        services = Services(self.places, self.ports, self._settings)
+        if not self.supervisor.running:
+            self._launch(cluster, broker, services)
+        self._start_servers(cluster, broker, services)
+        self.supervisor.start(SERVICES)
 
     def _cluster(self) -> Cluster:
         user = server_user()
@@ -129,10 +133,10 @@ class Stack:
         self._wait(POSTGRES, cluster.ready)
         cluster.prepare()
         services.run_command("migrate")
-        self._say("PostgreSQL is ready, its schema is the declared one.")
+        self.say("PostgreSQL is ready, its schema is the declared one.")
         self._wait(KAFKA, broker.ready)
         services.run_command("topics")
-        self._say("Kafka is ready, its topics exist.")
+        self.say("Kafka is ready, its topics exist.")
 
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SERVER_WITHIN_S
@@ -154,7 +158,7 @@ class Stack:
         left = list(self._marked())
         if not left:
             return
-        self._say(f"Ending {len(left)} processes that a former run left behind.")
+        self.say(f"Ending {len(left)} processes that a former run left behind.")
         for process in left:
             process.terminate()
         _, alive = psutil.wait_procs(left, timeout=LEFTOVER_WITHIN_S)

@@ -27,6 +27,8 @@ LOG_BYTES = "20MB"
 LOG_BACKUPS = 3
 RESTARTS = 1_000_000  # it waits one second more after each, and never gives up
 STOPPED = "stopped"
+RUNNING = "running"
+DOWN = frozenset({STOPPED, "exited", "fatal"})
 COMMENT = re.compile(r"\s[;#]")
 
 
@@ -99,16 +101,16 @@ class Supervisor:
     def start(self, names: Iterable[str]) -> None:
         """Start programs that do not run, and return at once."""
         for name in names:
-            if self.states()[name][0] in {"stopped", "exited", "fatal"}:
+            if self.states()[name][0] in DOWN:
                 self._call("startProcess", name, False)
 
     def stop(self, names: Iterable[str], within_s: float) -> None:
         """Stop programs at the same time and wait for their end; each is killed after its own patience."""
-        asked = [name for name in names if self.states()[name][0] not in {"stopped", "exited", "fatal"}]
+        asked = [name for name in names if self.states()[name][0] not in DOWN]
         for name in asked:
             self._call("stopProcess", name, False)
         deadline = time.monotonic() + within_s
-        while any(self.states()[name][0] not in {"stopped", "exited", "fatal"} for name in asked):
+        while any(self.states()[name][0] not in DOWN for name in asked):
             if time.monotonic() > deadline:
                 raise CannotRun(f"{', '.join(asked)} did not stop within {within_s:.0f} s.")
             time.sleep(POLL_S)

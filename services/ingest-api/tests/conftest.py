@@ -82,13 +82,18 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench(
-    policy: IngestPolicy = POLICY, *, settings: IngestSettings = SETTINGS, producer: Producer | None = None
+    policy: IngestPolicy = POLICY,
+    *,
+    settings: IngestSettings = SETTINGS,
+    broker: MemoryBroker | None = None,
+    producer: Producer | None = None,
 ) -> AsyncIterator[Bench]:
-    """A connected door; with `producer` given it publishes there instead."""
+    """A connected door on a broker with all topics; with `producer` given it publishes there instead."""
     clock = StoppedClock()
-    broker = MemoryBroker(clock)
-    for topic in ENTITY_OF_TOPIC:
-        broker.create_topic(topic)
+    if broker is None:
+        broker = MemoryBroker(clock)
+        for topic in ENTITY_OF_TOPIC:
+            broker.create_topic(topic)
     app = build(settings, producer=producer or MemoryProducer(broker), clock=clock, policy=policy)
     await app.link.open()
     await eventually(lambda: app.link.connected)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest_api.answers import PLURAL
@@ -245,7 +245,7 @@ async def test_time_is_judged_by_the_moment_of_acceptance(bench: Bench) -> None:
     assert (body["inserted"], column(body["invalid_events"], "reason")) == (1, ["invalid_timestamp"])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(
     good=st.lists(st.booleans(), min_size=1, max_size=40),
     kind=st.sampled_from(["application/json", "application/x-ndjson"]),

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ingest_api.answers import PLURAL
-from tillstream.contracts.entities import Entity
+from tillstream.contracts.entities import EVENTS_TOPIC, Entity
 from tillstream.contracts.reasons import Reason
 from tillstream.errors import BrokerUnavailable, ProducerFull, RecordTooLarge, TillstreamError
+from tillstream.kafka.memory import MemoryBroker, MemoryProducer
 from tillstream.kafka.records import Outgoing, PublishResult
 from tillstream.testing.builders import event_item, order_item, product_item, user_item, without
 from tillstream.testing.waiting import eventually
 
-from .conftest import POLICY, Bench, column, open_bench, problem
+from .conftest import POLICY, Bench, StoppedClock, column, open_bench, problem
 
 pytestmark = pytest.mark.unit
 
@@ -166,3 +167,37 @@ async def test_door_recovers_without_help(bench: Bench) -> None:
     problem(await bench.post([event_item()]), 503)
     bench.broker.up = True
     assert (await bench.post([event_item()])).status_code == 202
+
+
+class Hasty(MemoryProducer):
+    """A planted bug: it says that the broker has what it only tried to send."""
+
+    async def publish(self, records: Sequence[Outgoing], deadline_s: float) -> list[PublishResult]:
+        await super().publish(records, deadline_s)
+        return [PublishResult(0, 0) for _ in records]
+
+
+async def what_a_202_names_is_in_the_log(bench: Bench) -> None:
+    """Posts while the broker comes and goes, and compares what was promised with what is there."""
+    promised: set[str] = set()
+    for number in range(12):
+        bench.broker.up = number % 3 != 0
+        answer = await bench.post([event_item(event_id=str(number)), {}])
+        if answer.status_code == 202:
+            promised |= set(answer.json()["event_ids"])
+        else:
+            assert answer.status_code == 503
+    assert promised
+    assert promised <= {str(message.message_id) for message in bench.messages()}
+
+
+async def test_door_keeps_what_it_promises_while_the_broker_comes_and_goes(bench: Bench) -> None:
+    await what_a_202_names_is_in_the_log(bench)
+
+
+async def test_planted_202_before_the_acknowledgement_is_found() -> None:
+    broker = MemoryBroker(StoppedClock())
+    broker.create_topic(EVENTS_TOPIC)
+    async with open_bench(broker=broker, producer=Hasty(broker)) as bench:
+        with pytest.raises(AssertionError, match="<="):
+            await what_a_202_names_is_in_the_log(bench)

@@ -53,7 +53,7 @@ _QUARANTINE: msgspec.json.Decoder[QuarantineKey] = msgspec.json.Decoder(Quaranti
 def _decode[Key: OrdersKey | JobsKey | QuarantineKey](cursor: str, decoder: msgspec.json.Decoder[Key]) -> Key:
     try:
         key = decoder.decode(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError):
+    except (UnicodeError, binascii.Error, msgspec.DecodeError):
         raise _forged() from None
     if encode_cursor(key) != cursor:
         raise _forged()

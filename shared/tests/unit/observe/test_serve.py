@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import signal
 
@@ -81,7 +82,9 @@ async def test_what_does_not_finish_in_time_is_cancelled() -> None:
     assert lines[-1]["event"] == "Gave up on finishing what was in flight."
 
 
-def test_process_runs_on_uvloop() -> None:
+def test_process_runs_on_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "set_threshold", lambda _: None)  # it would hold for the whole test run
+
     async def main(_stop: asyncio.Event) -> int:
         return 7 if isinstance(asyncio.get_running_loop(), uvloop.Loop) else 1
 
