@@ -75,7 +75,7 @@ class Shop:
 
     async def crash(self) -> None:
         """The process is gone, and its connection with it."""
-        await self.app.runner._drop_connection()
+        await self.app.runner.close()
 
     def claim(
         self,

@@ -205,7 +205,7 @@ async def test_a_new_process_ends_the_session_that_holds_a_running_job(shop: Sho
         new = make_app(shop.database, shop.folders, shop.ports())
         while (statement := await new.runner.run_next()) is not None:
             others.append(statement.rows)
-        await new.runner._drop_connection()
+        await new.runner.close()
 
     start_meddling(shop, 2, successor)
     await shop.queue(job)
@@ -233,7 +233,7 @@ async def test_a_job_that_another_living_process_runs_is_left_to_it(shop: Shop) 
     start_meddling(shop, 1, look)
     await shop.queue(job)
     (statement,) = await shop.run_all()
-    await idle.runner._drop_connection()
+    await idle.runner.close()
     assert seen == [None]
     assert statement.rows == 7
 

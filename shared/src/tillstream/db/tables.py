@@ -14,23 +14,21 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
-    DateTime,
     ForeignKeyConstraint,
     Identity,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
     Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
     Text,
     UniqueConstraint,
-    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
+
+from tillstream.db.columns import big_integer, integer, long_text, moment, money, one_of, raw_bytes, uuid
 
 SCHEMA = "shop"
 NAMING = {
@@ -52,46 +50,6 @@ class Table(SQLModel):
     metadata: ClassVar[MetaData] = MetaData(schema=SCHEMA, naming_convention=NAMING)
 
 
-def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
-
-
-def _moment(*, nullable: bool = False, default_now: bool = False) -> Any:
-    server_default = text("now()") if default_now else None
-    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable, server_default=server_default))
-
-
-def _big(*, nullable: bool = False, default: str | None = None) -> Any:
-    return Field(
-        sa_column=Column(
-            BigInteger,
-            autoincrement=False,
-            nullable=nullable,
-            server_default=text(default) if default else None,
-        )
-    )
-
-
-def _text(*, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(Text, nullable=nullable))
-
-
-def _uuid(*, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(Uuid, nullable=nullable))
-
-
-def _bytes(*, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(LargeBinary, nullable=nullable))
-
-
-def _money() -> Any:
-    return Field(sa_column=Column(Numeric(12, 2), nullable=False))
-
-
-def _int(*, nullable: bool = True) -> Any:
-    return Field(sa_column=Column(Integer, nullable=nullable))
-
-
 class User(Table, table=True):
     __tablename__ = "users"
     # Deferrable, so that two users may swap addresses in one batch.
@@ -101,13 +59,13 @@ class User(Table, table=True):
         CheckConstraint("user_id >= 1", name="user_id"),
         Index(None, "signup_date"),
     )
-    user_id: int = _big()
-    name: str = _text()
-    email: str = _text()
+    user_id: int = big_integer()
+    name: str = long_text()
+    email: str = long_text()
     email_key: str = Field(sa_column=Column(Text, Computed("lower(email)", persisted=True), nullable=False))
-    signup_date: datetime = _moment()
-    version: bytes = _bytes()
-    stored_at: datetime = _moment(default_now=True)
+    signup_date: datetime = moment()
+    version: bytes = raw_bytes()
+    stored_at: datetime = moment(default_now=True)
 
 
 class Product(Table, table=True):
@@ -117,12 +75,12 @@ class Product(Table, table=True):
         CheckConstraint("product_id >= 1", name="product_id"),
         CheckConstraint("price >= 0", name="price"),
     )
-    product_id: int = _big()
-    product_name: str = _text()
-    category: str = _text()
-    price: Decimal = _money()
-    version: bytes = _bytes()
-    stored_at: datetime = _moment(default_now=True)
+    product_id: int = big_integer()
+    product_name: str = long_text()
+    category: str = long_text()
+    price: Decimal = money()
+    version: bytes = raw_bytes()
+    stored_at: datetime = moment(default_now=True)
 
 
 class Order(Table, table=True):
@@ -134,18 +92,18 @@ class Order(Table, table=True):
         ForeignKeyConstraint(["user_id"], [f"{SCHEMA}.users.user_id"]),
         CheckConstraint("order_id >= 1", name="order_id"),
         CheckConstraint("total_amount >= 0", name="total_amount"),
-        _one_of("status", ORDER_STATUSES, "status"),
+        one_of("status", ORDER_STATUSES, "status"),
         Index("orders_by_user", "user_id", text("order_date DESC"), text("order_id DESC")),
         Index("orders_newest_first", text("order_date DESC"), text("order_id DESC")),
     )
-    order_id: int = _big()
-    user_id: int = _big()
-    order_date: datetime = _moment()
-    status: str = _text()
-    total_amount: Decimal = _money()
-    version: bytes = _bytes()
-    items_version: bytes | None = _bytes(nullable=True)
-    stored_at: datetime = _moment(default_now=True)
+    order_id: int = big_integer()
+    user_id: int = big_integer()
+    order_date: datetime = moment()
+    status: str = long_text()
+    total_amount: Decimal = money()
+    version: bytes = raw_bytes()
+    items_version: bytes | None = raw_bytes(nullable=True)
+    stored_at: datetime = moment(default_now=True)
 
 
 class OrderItem(Table, table=True):
@@ -159,13 +117,13 @@ class OrderItem(Table, table=True):
         CheckConstraint("unit_price >= 0", name="unit_price"),
         Index(None, "product_id"),
     )
-    order_id: int = _big()
-    order_item_id: int = _big()
-    product_id: int = _big()
-    quantity: int = _big()
-    unit_price: Decimal = _money()
-    version: bytes = _bytes()
-    stored_at: datetime = _moment(default_now=True)
+    order_id: int = big_integer()
+    order_item_id: int = big_integer()
+    product_id: int = big_integer()
+    quantity: int = big_integer()
+    unit_price: Decimal = money()
+    version: bytes = raw_bytes()
+    stored_at: datetime = moment(default_now=True)
 
 
 class Event(Table, table=True):
@@ -175,22 +133,22 @@ class Event(Table, table=True):
     __tablename__ = "events"
     __table_args__ = (
         PrimaryKeyConstraint("event_id"),
-        _one_of("event_type", EVENT_TYPES, "event_type"),
+        one_of("event_type", EVENT_TYPES, "event_type"),
         Index(None, "user_id", "event_timestamp"),
         Index("events_event_timestamp_brin", "event_timestamp", postgresql_using="brin"),
     )
-    event_id: UUID = _uuid()
-    user_id: int = _big()
-    event_type: str = _text()
-    product_id: int | None = _big(nullable=True)
-    event_timestamp: datetime = _moment()
-    source: str = _text()
-    accepted_at: datetime = _moment()
+    event_id: UUID = uuid()
+    user_id: int = big_integer()
+    event_type: str = long_text()
+    product_id: int | None = big_integer(nullable=True)
+    event_timestamp: datetime = moment()
+    source: str = long_text()
+    accepted_at: datetime = moment()
     kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
-    kafka_offset: int | None = _big(nullable=True)
-    job_id: UUID | None = _uuid(nullable=True)
-    line: int | None = _big(nullable=True)
-    stored_at: datetime = _moment(default_now=True)
+    kafka_offset: int | None = big_integer(nullable=True)
+    job_id: UUID | None = uuid(nullable=True)
+    line: int | None = big_integer(nullable=True)
+    stored_at: datetime = moment(default_now=True)
 
 
 class Change(Table, table=True):
@@ -199,25 +157,25 @@ class Change(Table, table=True):
     __tablename__ = "changes"
     __table_args__ = (
         PrimaryKeyConstraint("message_id"),
-        _one_of("outcome", (*ACCEPTED_OUTCOMES, "parked", "quarantined"), "outcome"),
+        one_of("outcome", (*ACCEPTED_OUTCOMES, "parked", "quarantined"), "outcome"),
         Index("changes_job_key", "job_id", "entity", "key", postgresql_where=text("job_id IS NOT NULL")),
     )
-    message_id: UUID = _uuid()
-    entity: str = _text()
-    key: int | None = _big(nullable=True)
-    parent_key: int | None = _big(nullable=True)
-    version: bytes = _bytes()
-    content_hash: bytes = _bytes()
-    outcome: str = _text()
-    reason: str | None = _text(nullable=True)
-    source: str = _text()
-    topic: str | None = _text(nullable=True)
+    message_id: UUID = uuid()
+    entity: str = long_text()
+    key: int | None = big_integer(nullable=True)
+    parent_key: int | None = big_integer(nullable=True)
+    version: bytes = raw_bytes()
+    content_hash: bytes = raw_bytes()
+    outcome: str = long_text()
+    reason: str | None = long_text(nullable=True)
+    source: str = long_text()
+    topic: str | None = long_text(nullable=True)
     kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
-    kafka_offset: int | None = _big(nullable=True)
-    job_id: UUID | None = _uuid(nullable=True)
-    line: int | None = _big(nullable=True)
-    accepted_at: datetime = _moment()
-    applied_at: datetime = _moment(default_now=True)
+    kafka_offset: int | None = big_integer(nullable=True)
+    job_id: UUID | None = uuid(nullable=True)
+    line: int | None = big_integer(nullable=True)
+    accepted_at: datetime = moment()
+    applied_at: datetime = moment(default_now=True)
 
 
 class Parked(Table, table=True):
@@ -229,28 +187,28 @@ class Parked(Table, table=True):
     __tablename__ = "parked"
     __table_args__ = (
         PrimaryKeyConstraint("message_id"),
-        _one_of("waits_for", ("user", "product", "order"), "waits_for"),
+        one_of("waits_for", ("user", "product", "order"), "waits_for"),
         Index(None, "waits_for", "waits_key"),
         Index(None, "expires_at"),
         Index(None, "entity"),
     )
-    message_id: UUID = _uuid()
-    entity: str = _text()
-    waits_for: str = _text()
-    waits_key: int = _big()
-    version: bytes = _bytes()
-    content_hash: bytes = _bytes()
-    payload: bytes = _bytes()
-    content: bytes = _bytes()
-    source: str = _text()
-    topic: str | None = _text(nullable=True)
+    message_id: UUID = uuid()
+    entity: str = long_text()
+    waits_for: str = long_text()
+    waits_key: int = big_integer()
+    version: bytes = raw_bytes()
+    content_hash: bytes = raw_bytes()
+    payload: bytes = raw_bytes()
+    content: bytes = raw_bytes()
+    source: str = long_text()
+    topic: str | None = long_text(nullable=True)
     kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
-    kafka_offset: int | None = _big(nullable=True)
-    job_id: UUID | None = _uuid(nullable=True)
-    line: int | None = _big(nullable=True)
-    accepted_at: datetime = _moment()
-    parked_at: datetime = _moment(default_now=True)
-    expires_at: datetime = _moment()
+    kafka_offset: int | None = big_integer(nullable=True)
+    job_id: UUID | None = uuid(nullable=True)
+    line: int | None = big_integer(nullable=True)
+    accepted_at: datetime = moment()
+    parked_at: datetime = moment(default_now=True)
+    expires_at: datetime = moment()
 
 
 class Quarantine(Table, table=True):
@@ -278,27 +236,27 @@ class Quarantine(Table, table=True):
         ),
     )
     id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True)))
-    message_id: UUID = _uuid()
-    content_hash: bytes = _bytes()
-    entity: str = _text()
-    reason: str = _text()
-    field: str | None = _text(nullable=True)
-    message: str = _text()
-    version: bytes = _bytes()
-    payload: bytes = _bytes()
-    content: bytes | None = _bytes(nullable=True)
-    source: str = _text()
-    topic: str | None = _text(nullable=True)
+    message_id: UUID = uuid()
+    content_hash: bytes = raw_bytes()
+    entity: str = long_text()
+    reason: str = long_text()
+    field: str | None = long_text(nullable=True)
+    message: str = long_text()
+    version: bytes = raw_bytes()
+    payload: bytes = raw_bytes()
+    content: bytes | None = raw_bytes(nullable=True)
+    source: str = long_text()
+    topic: str | None = long_text(nullable=True)
     kafka_partition: int | None = Field(sa_column=Column(SmallInteger, nullable=True))
-    kafka_offset: int | None = _big(nullable=True)
-    job_id: UUID | None = _uuid(nullable=True)
-    line: int | None = _big(nullable=True)
-    accepted_at: datetime = _moment()
-    received_at: datetime = _moment(default_now=True)
-    waits_for: str | None = _text(nullable=True)
-    waits_key: int | None = _big(nullable=True)
-    resolved_at: datetime | None = _moment(nullable=True)
-    resolution: str | None = _text(nullable=True)
+    kafka_offset: int | None = big_integer(nullable=True)
+    job_id: UUID | None = uuid(nullable=True)
+    line: int | None = big_integer(nullable=True)
+    accepted_at: datetime = moment()
+    received_at: datetime = moment(default_now=True)
+    waits_for: str | None = long_text(nullable=True)
+    waits_key: int | None = big_integer(nullable=True)
+    resolved_at: datetime | None = moment(nullable=True)
+    resolution: str | None = long_text(nullable=True)
 
 
 class ReplayRequest(Table, table=True):
@@ -311,13 +269,13 @@ class ReplayRequest(Table, table=True):
         Index("replay_requests_open", "id", postgresql_where=text("applied_at IS NULL")),
     )
     id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True)))
-    quarantine_id: int = _big()
-    payload: bytes | None = _bytes(nullable=True)
-    requested_by: str = _text()
-    requested_at: datetime = _moment(default_now=True)
-    applied_at: datetime | None = _moment(nullable=True)
-    outcome: str | None = _text(nullable=True)
-    reason: str | None = _text(nullable=True)
+    quarantine_id: int = big_integer()
+    payload: bytes | None = raw_bytes(nullable=True)
+    requested_by: str = long_text()
+    requested_at: datetime = moment(default_now=True)
+    applied_at: datetime | None = moment(nullable=True)
+    outcome: str | None = long_text(nullable=True)
+    reason: str | None = long_text(nullable=True)
 
 
 class FileJob(Table, table=True):
@@ -326,40 +284,40 @@ class FileJob(Table, table=True):
     __tablename__ = "file_jobs"
     __table_args__ = (
         PrimaryKeyConstraint("job_id"),
-        _one_of("status", JOB_STATUSES, "status"),
+        one_of("status", JOB_STATUSES, "status"),
         Index(None, "status", "created_at"),
         Index("file_jobs_newest_first", text("created_at DESC"), text("job_id DESC")),
         Index("file_jobs_content", "source", "kind", "finished_at"),
         Index("file_jobs_by_name", "file_name", text("created_at DESC"), text("job_id DESC")),
     )
-    job_id: UUID = _uuid()
-    file_name: str = _text()
-    source: str = _text()
-    kind: str | None = _text(nullable=True)
-    status: str = _text()
-    sha256: str | None = _text(nullable=True)
-    bytes: int = _big(default="0")
-    as_of: datetime | None = _moment(nullable=True)
-    claimed_at: datetime = _moment()
-    lease_epoch: int = _big(default="0")
-    lease_pid: int | None = _int()
-    lease_backend_start: datetime | None = _moment(nullable=True)
-    next_byte: int = _big(default="0")
-    next_line: int = _big(default="1")
+    job_id: UUID = uuid()
+    file_name: str = long_text()
+    source: str = long_text()
+    kind: str | None = long_text(nullable=True)
+    status: str = long_text()
+    sha256: str | None = long_text(nullable=True)
+    bytes: int = big_integer(default="0")
+    as_of: datetime | None = moment(nullable=True)
+    claimed_at: datetime = moment()
+    lease_epoch: int = big_integer(default="0")
+    lease_pid: int | None = integer()
+    lease_backend_start: datetime | None = moment(nullable=True)
+    next_byte: int = big_integer(default="0")
+    next_line: int = big_integer(default="1")
     dialect: dict[str, Any] | None = Field(sa_column=Column(JSONB, nullable=True))
-    rows: int = _big(default="0")
-    loaded: int = _big(default="0")
-    unchanged: int = _big(default="0")
-    superseded: int = _big(default="0")
-    duplicate: int = _big(default="0")
-    parked: int = _big(default="0")
-    rejected: int = _big(default="0")
-    error: str | None = _text(nullable=True)
-    duplicate_of: UUID | None = _uuid(nullable=True)
-    created_at: datetime = _moment(default_now=True)
-    started_at: datetime | None = _moment(nullable=True)
-    finished_at: datetime | None = _moment(nullable=True)
-    settled_at: datetime | None = _moment(nullable=True)
+    rows: int = big_integer(default="0")
+    loaded: int = big_integer(default="0")
+    unchanged: int = big_integer(default="0")
+    superseded: int = big_integer(default="0")
+    duplicate: int = big_integer(default="0")
+    parked: int = big_integer(default="0")
+    rejected: int = big_integer(default="0")
+    error: str | None = long_text(nullable=True)
+    duplicate_of: UUID | None = uuid(nullable=True)
+    created_at: datetime = moment(default_now=True)
+    started_at: datetime | None = moment(nullable=True)
+    finished_at: datetime | None = moment(nullable=True)
+    settled_at: datetime | None = moment(nullable=True)
     elapsed_seconds: float | None = Field(sa_column=Column(Numeric(12, 3), nullable=True))
 
 
@@ -368,17 +326,17 @@ class ConsumerOffset(Table, table=True):
 
     __tablename__ = "consumer_offsets"
     __table_args__ = (PrimaryKeyConstraint("topic", "kafka_partition"),)
-    topic: str = _text()
+    topic: str = long_text()
     kafka_partition: int = Field(sa_column=Column(SmallInteger, autoincrement=False, nullable=False))
-    epoch: int = _big(default="0")
-    next_offset: int = _big(default="0")
-    owner: str | None = _text(nullable=True)
-    owner_pid: int | None = _int()
-    owner_backend_start: datetime | None = _moment(nullable=True)
-    cluster_id: str | None = _text(nullable=True)
-    last_record_id: str | None = _text(nullable=True)
-    last_record_at: datetime | None = _moment(nullable=True)
-    updated_at: datetime = _moment(default_now=True)
+    epoch: int = big_integer(default="0")
+    next_offset: int = big_integer(default="0")
+    owner: str | None = long_text(nullable=True)
+    owner_pid: int | None = integer()
+    owner_backend_start: datetime | None = moment(nullable=True)
+    cluster_id: str | None = long_text(nullable=True)
+    last_record_id: str | None = long_text(nullable=True)
+    last_record_at: datetime | None = moment(nullable=True)
+    updated_at: datetime = moment(default_now=True)
 
 
 class PartitionProgress(Table, table=True):
@@ -386,14 +344,14 @@ class PartitionProgress(Table, table=True):
 
     __tablename__ = "partition_progress"
     __table_args__ = (PrimaryKeyConstraint("topic", "kafka_partition"),)
-    topic: str = _text()
+    topic: str = long_text()
     kafka_partition: int = Field(sa_column=Column(SmallInteger, autoincrement=False, nullable=False))
-    next_offset: int = _big()
-    log_end: int = _big()
-    last_stored_at: datetime | None = _moment(nullable=True)
-    measured_at: datetime = _moment()
-    stopped_at: datetime | None = _moment(nullable=True)
-    stop_reason: str | None = _text(nullable=True)
+    next_offset: int = big_integer()
+    log_end: int = big_integer()
+    last_stored_at: datetime | None = moment(nullable=True)
+    measured_at: datetime = moment()
+    stopped_at: datetime | None = moment(nullable=True)
+    stop_reason: str | None = long_text(nullable=True)
 
 
 class Setting(Table, table=True):
@@ -401,6 +359,6 @@ class Setting(Table, table=True):
 
     __tablename__ = "settings"
     __table_args__ = (PrimaryKeyConstraint("key"),)
-    key: str = _text()
-    value: str = _text()
-    updated_at: datetime = _moment(default_now=True)
+    key: str = long_text()
+    value: str = long_text()
+    updated_at: datetime = moment(default_now=True)

@@ -23,7 +23,7 @@ SELECT job_id FROM shop.file_jobs WHERE status = 'running'
 
 -- name: candidate
 -- The job to run next, by kind and then by age: a queued one, once the oldest queued one has waited long enough for its
--- siblings; or a running one whose owner is gone, or is this session, or is to be ended (`inherited`).
+-- siblings; or a running one whose owner is gone, or is this connection, or is to be ended (`inherited`).
 SELECT j.job_id, j.lease_epoch, a.pid, a.backend_start
 FROM shop.file_jobs AS j
 LEFT JOIN pg_stat_activity AS a ON a.pid = j.lease_pid AND a.backend_start = j.lease_backend_start
@@ -35,7 +35,7 @@ ORDER BY array_position(%(kinds)s::text[], j.kind) NULLS LAST, j.created_at, j.j
 LIMIT 1
 
 -- name: take
--- Own a job: a new epoch, with this session as its owner. No row: somebody else was quicker.
+-- Own a job: a new epoch, with this connection as its owner. No row: somebody else was quicker.
 UPDATE shop.file_jobs SET
   status = 'running',
   lease_epoch = lease_epoch + 1,

@@ -16,12 +16,12 @@ from etl_worker.file_loader.jobs import Job, Jobs, Statement
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.clock import Clock
 from tillstream.db.failures import translated
-from tillstream.errors import Misconfigured, OwnershipLost, Retryable
-from tillstream.kafka.fence import Fence, Session
+from tillstream.errors import DatabaseUnavailable, Misconfigured, OwnershipLost, Retryable
+from tillstream.kafka.fence import Fence
+from tillstream.kafka.link import Connect, Link
 from tillstream.kafka.waiting import Backoff
 from tillstream.observe.health import Dependency
 
-Connect = Callable[[], Awaitable[AsyncConnection]]
 Load = Callable[[AsyncConnection, Job], Awaitable[Statement]]
 
 _log = structlog.get_logger()
@@ -54,7 +54,7 @@ class RunJobs:
         disk: Dependency,
         policy: RunPolicy = RunPolicy(),
     ) -> None:
-        self._connect = connect
+        self._link = Link(connect, Fence())
         self._jobs = jobs
         self._desk = desk
         self._load = load
@@ -64,16 +64,13 @@ class RunJobs:
         self._postgres = postgres
         self._disk = disk
         self._policy = policy
-        self._fence = Fence()
-        self._conn: AsyncConnection | None = None
-        self._session: Session | None = None
         self._inherited: set[UUID] | None = None
         self._queued = asyncio.Event()
         self._failures = 0
         self._tidy_at = clock.monotonic()
 
     def __repr__(self) -> str:
-        return f"<RunJobs: {'connected' if self._conn else 'not connected'}>"
+        return f"<RunJobs on {self._link}>"
 
     async def wake(self) -> None:
         """A job was queued."""
@@ -95,37 +92,41 @@ class RunJobs:
                 if statement is None:
                     await self._rest()
         finally:
-            await self._drop_connection()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; the server rolls back what was under way. May be repeated."""
+        await self._link.drop()
 
     async def run_next(self) -> Statement | None:
         """Tidy up if it is time, then run the next job to its end; None where there is none. Raises Retryable."""
-        with translated():
-            conn = await self._connection()
-            await self._tidy(conn)
-            inherited = self._inherited or set()
-            job = await self._jobs.take(conn, timedelta(seconds=self._policy.settle_s), inherited)
-            self._postgres.reached()
-            if job is None:
-                return None
-            inherited.add(job.job_id)  # until it is over: after a lost connection it is still ours to end
-            statement = await self._load(conn, job)
-            inherited.discard(job.job_id)
+        try:
+            with translated():
+                return await self._run_next(await self._link.connection())
+        except DatabaseUnavailable:
+            await self._link.drop()
+            raise
+
+    async def _run_next(self, conn: AsyncConnection) -> Statement | None:
+        inherited = await self._look_around(conn)
+        await self._tidy(conn)
+        job = await self._jobs.take(conn, timedelta(seconds=self._policy.settle_s), inherited)
+        self._postgres.reached()
+        if job is None:
+            return None
+        inherited.add(job.job_id)  # until it is over: after a lost connection it is still ours to end
+        statement = await self._load(conn, job)
+        inherited.discard(job.job_id)
         self._disk.reached()
         self._failures = 0
         return statement
 
-    async def _connection(self) -> AsyncConnection:
-        """The one connection. A new one first makes sure that the one before it, and its transaction, is gone."""
-        if self._conn is not None and not self._conn.closed:
-            return self._conn
-        self._conn = conn = await self._connect()
-        if self._session is not None:
-            await self._fence.end_sessions(conn, [self._session])
-        self._session = await self._fence.session(conn)
+    async def _look_around(self, conn: AsyncConnection) -> set[UUID]:
+        """Once, at the start: which jobs are running, to be taken over. Later ones are left to whoever runs them."""
         if self._inherited is None:
             await self._check_zone(conn)
             self._inherited = await self._jobs.running(conn)
-        return conn
+        return self._inherited
 
     async def _check_zone(self, conn: AsyncConnection) -> None:
         zone = await self._jobs.shop_timezone(conn)
@@ -166,8 +167,3 @@ class RunJobs:
             return
         self._queued.clear()
         await asyncio.sleep(self._policy.settle_s)
-
-    async def _drop_connection(self) -> None:
-        conn, self._conn = self._conn, None
-        if conn is not None:
-            await conn.close()
