@@ -179,7 +179,7 @@ def rendered(expected: dict[str, dict[str, object]]) -> str:
     parts = []
     for name, file in expected.items():
         lines = file["lines"]
-        assert isinstance(lines, dict)  # noqa: S101 - for the type checker
+        assert isinstance(lines, dict)
         entries = ",\n".join(f'      "{line}": {dumped(entry)}' for line, entry in lines.items())
         parts.append(
             f'  "{name}": {{\n    "statement": {dumped(file["statement"])},\n    "lines": {{\n{entries}\n    }}\n  }}'
@@ -195,7 +195,7 @@ def main() -> None:
     (DIRTY_DIR / "late").mkdir(parents=True, exist_ok=True)
     expected: dict[str, dict[str, object]] = {}
     for name, (header, *rows) in FILES.items():
-        assert isinstance(header, str)  # noqa: S101 - for the type checker; the tables above are constants
+        assert isinstance(header, str)
         checked = [row for row in rows if isinstance(row, Row)]
         content = io.BytesIO()
         content.writelines(line + b"\n" for line in (header.encode(), *(row.raw for row in checked)))

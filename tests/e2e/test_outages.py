@@ -11,7 +11,7 @@ from e2e.driver import Json, Shop, eventually, now
 
 pytestmark = pytest.mark.e2e
 
-BACKLOG_EVENTS = 30_000
+BACKLOG_EVENTS = 20_000
 BATCH = 1_000
 KILLS = 2
 RECOVERS_WITHIN_S = 60

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tillstream_native.kafka import Broker, fetch_jars, find_java
+from tillstream_native.kafka import Broker, fetch_jars
 from tillstream_native.processes import Child
 from tillstream_native.system import free_port
+from tillstream_native.tools import find_java
 
 READY_WITHIN_S = 60
 CACHE = Path(os.environ.get("CACHE") or Path(__file__).parents[2] / ".cache")
@@ -54,7 +55,8 @@ class KafkaServer:
 
 def run_kafka(place: Path) -> Iterator[KafkaServer]:
     """A new broker in a folder, running until the caller goes on."""
-    broker = Broker(place / "kafka", fetch_jars(CACHE), find_java(), free_port(), free_port())
+    java = find_java()
+    broker = Broker(place / "kafka", fetch_jars(CACHE, java), java, free_port(), free_port())
     broker.create()
     server = KafkaServer(broker, place)
     server.start()

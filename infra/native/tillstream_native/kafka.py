@@ -2,8 +2,6 @@
 
 import base64
 import fcntl
-import os
-import re
 import secrets
 import shutil
 import socket
@@ -16,11 +14,11 @@ from pathlib import Path
 
 from tillstream_native.processes import Program
 from tillstream_native.system import LOCALHOST, CannotRun
+from tillstream_native.tools import find_maven
 
 CONFIG = Path(__file__).parents[2] / "kafka"
 POM = CONFIG / "pom.xml"
 COPY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-JAVA_AT_LEAST = 17
 JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 ANSWER_WITHIN_S = 1.0
 METADATA_REQUEST = 3
@@ -29,44 +27,19 @@ CORRELATION_ID = 7
 NO_TOPICS = 0
 
 
-def find_java() -> Path:
-    """A Java that is new enough, from JAVA_HOME or the path."""
-    home = os.environ.get("JAVA_HOME")
-    found = [
-        *([Path(home) / "bin" / "java"] if home else []),
-        *([Path(at)] if (at := shutil.which("java")) else []),
-    ]
-    for java in found:
-        if _java_version(java) >= JAVA_AT_LEAST:
-            return java
-    raise CannotRun(f"Kafka needs Java {JAVA_AT_LEAST} or newer: install one, or let JAVA_HOME point at it.")
-
-
-def _java_version(java: Path) -> int:
-    try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    except OSError:
-        return 0
-    version = re.search(r'version "(?:1\.)?(\d+)', done.stderr)
-    return int(version[1]) if version and not done.returncode else 0
-
-
-def fetch_jars(cache: Path) -> Path:
+def fetch_jars(cache: Path, java: Path) -> Path:
     """The folder with the pinned jars; fetched with Maven once, and again when the pins change."""
     jars, stamp = cache / "kafka", cache / "kafka" / "pom.xml"
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "kafka.lock"):
         if stamp.exists() and stamp.read_bytes() == POM.read_bytes():
             return jars
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise CannotRun(
-                "Kafka's jars are fetched with Maven, and there is no `mvn` on the path: install Maven."
-            )
+        maven, environment = find_maven(java)
         shutil.rmtree(jars, ignore_errors=True)
         where = (f"-Dmaven.repo.local={cache / 'm2'}", f"-DoutputDirectory={jars}")
         done = subprocess.run(
             [maven, "-q", "-B", "-f", POM, *where, COPY_PLUGIN, "-DincludeScope=runtime"],
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from tillstream_native.credentials import load_passwords, write_urls
-from tillstream_native.kafka import Broker, fetch_jars, find_java
+from tillstream_native.kafka import Broker, fetch_jars
 from tillstream_native.places import (
     ETL_WORKER,
     FILE_LOADER,
@@ -30,6 +30,7 @@ from tillstream_native.readiness import wait_until_ready
 from tillstream_native.services import Services
 from tillstream_native.supervision import MARK, RUNNING, STOPPED, Supervisor
 from tillstream_native.system import CannotRun, server_user
+from tillstream_native.tools import find_java
 
 POLL_S = 0.02
 SERVER_WITHIN_S = 90  # after a crash PostgreSQL replays its log first
@@ -110,7 +111,8 @@ class Stack:
         return Cluster(place, install, self.ports.postgres, load_passwords(self.places.secrets), user)
 
     def _broker(self) -> Broker:
-        java, jars = find_java(), fetch_jars(self.places.cache)
+        java = find_java()
+        jars = fetch_jars(self.places.cache, java)
         return Broker(self.places.kafka, jars, java, self.ports.kafka, self.ports.kafka_controller)
 
     def _launch(self, cluster: Cluster, broker: Broker, services: Services) -> None:

@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import os
 import socket
+import sys
 
 import httpx2
 import pytest
 
 from ingest_api.app import App, build
+from ingest_api.policy import DEFAULT_POLICY
 from ingest_api.settings import IngestSettings
 from tillstream.clock import SystemClock
 from tillstream.contracts.entities import EVENTS_TOPIC
 from tillstream.errors import Misconfigured
 from tillstream.kafka.memory import MemoryBroker, MemoryProducer
 from tillstream.observe.health import PROBE_AGE_S
+from tillstream.observe.serve import EXIT_MISCONFIGURED, STOP_LIMIT_S
+from tillstream.observe.web_server import FINISH_LIMIT_S
 from tillstream.testing.builders import event_item
 from tillstream.testing.waiting import eventually
 
@@ -145,3 +150,21 @@ async def test_port_in_use_is_one_sentence_and_leaves_nothing_open(broker: Memor
                 pytest.fail("it opened")
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(HOST, app.ops.port)
+
+
+async def test_process_with_a_wrong_setting_ends_with_one_line_that_names_it() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ingest_api"),
+        env={**os.environ, "TILLSTREAM_INGEST_PORT": "eighty"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    (line,) = [json.loads(line) for line in output.splitlines()]
+    assert process.returncode == EXIT_MISCONFIGURED
+    assert (line["level"], line["service"]) == ("error", "ingest-api")
+    assert line["problem"].startswith("TILLSTREAM_INGEST_PORT is wrong: ")
+    assert "exception" not in line
+
+
+def test_slowest_request_is_finished_before_a_stopping_process_must_end() -> None:
+    assert DEFAULT_POLICY.read_s + DEFAULT_POLICY.publish_s < FINISH_LIMIT_S < STOP_LIMIT_S

@@ -16,6 +16,7 @@ from tillstream.apply.sweep import sweep
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import ENTITY_OF_TOPIC
 from tillstream.db.connections import connect
+from tillstream.db.zone import check_zone
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.consumer_loop import ConsumerLoop, LoopPolicy
 from tillstream.kafka.ports import Consumer
@@ -79,15 +80,28 @@ class App:
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then finish the batch. Raises what must end the process."""
         await self.ops.start()
+        leaving = asyncio.create_task(self._stop_being_ready(stop), name="not ready")
         try:
             await self._loop.run(stop)
         finally:
+            leaving.cancel()
             self.health.stop()
             await self.ops.stop()
 
+    async def _stop_being_ready(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.health.stop()
+
     async def _connect(self) -> AsyncConnection:
+        """A connection to a database that keeps the same days. Raises Misconfigured for another one."""
         dsn = self._settings.database_url.get_secret_value()
-        return await connect(dsn, application_name=Process.ETL_WORKER)
+        conn = await connect(dsn, application_name=Process.ETL_WORKER)
+        try:
+            await check_zone(conn, self._settings.shop_timezone)
+        except BaseException:
+            await conn.close()
+            raise
+        return conn
 
 
 def build(settings: WorkerSettings, ports: Ports | None = None) -> App:

@@ -209,7 +209,7 @@ async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
     shop.start()
     yield shop
     await shop.crash()
-    await conn.close()
+    await shop.conn.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from ingest_api.answers import PLURAL
 from ingest_api.examples import EXAMPLES, MESSAGE_ID
 from ingest_api.ingest_batch import Fate
@@ -12,6 +10,7 @@ from ingest_api.read_body import JSON_TYPE, NDJSON_TYPE
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import RECORD_TYPES
+from tillstream.contracts.schemas import record_schemas
 from tillstream.http.json_response import PROBLEM_JSON
 
 TITLE = "Tillstream ingest-api"
@@ -72,11 +71,7 @@ def summary(entity: Entity) -> str:
 
 def components() -> dict[str, Any]:
     """The schemas of the records that requests may carry, by name."""
-    _, schema = TypeAdapter.json_schemas(
-        [(entity, "validation", TypeAdapter(RECORD_TYPES[entity])) for entity in PLURAL],
-        ref_template=SCHEMA_PLACE,
-    )
-    return dict(schema["$defs"])
+    return record_schemas(PLURAL, SCHEMA_PLACE)
 
 
 def request_body(entity: Entity, policy: IngestPolicy) -> dict[str, Any]:

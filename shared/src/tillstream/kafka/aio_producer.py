@@ -39,7 +39,9 @@ class _BuilderBatch:
         self.builder = builder
 
     def add(self, record: Outgoing) -> bool:
-        headers = record.headers if isinstance(record.headers, list) else list(record.headers)  # it takes no other
+        headers = (
+            record.headers if isinstance(record.headers, list) else list(record.headers)
+        )  # it takes no other
         added = self.builder.append(timestamp=None, key=record.key, value=record.value, headers=headers)
         return added is not None
 

@@ -78,7 +78,7 @@ WHERE o.topic = held.topic AND o.kafka_partition = held.kafka_partition
 RETURNING o.topic, o.kafka_partition;
 
 -- name: release
--- Give partitions up without a fight: whoever comes next need not end this session.
+-- Give partitions up without a fight: whoever comes next need not end its connection.
 UPDATE shop.consumer_offsets o
 SET owner = NULL, owner_pid = NULL, owner_backend_start = NULL, updated_at = now()
 FROM unnest(%(topics)s::text[], %(partitions)s::smallint[], %(epochs)s::bigint[])

@@ -29,7 +29,8 @@ class Request:
 
     @property
     def records(self) -> list[dict[str, object]]:
-        return json.loads(self.body)
+        found: list[dict[str, object]] = json.loads(self.body)
+        return found
 
 
 type Script = Callable[[Request, int], bytes]

@@ -50,7 +50,9 @@ async def write(conn: AsyncConnection, records: Sequence[Record]) -> BatchResult
     """The toy handler: one row per record, and no thought of duplicates."""
     async with conn.cursor().copy(WRITE) as copy:
         for record in records:
-            await copy.write_row((record.topic, record.partition, record.offset, (record.value or b"").decode()))
+            await copy.write_row(
+                (record.topic, record.partition, record.offset, (record.value or b"").decode())
+            )
     return BatchResult()
 
 
@@ -83,7 +85,9 @@ class Ledger:
 
     async def problems(self, sent: Sequence[Place]) -> list[str]:
         """What is missing, doubled, out of order or not from the log; `sent` has a place per record published."""
-        found = await self.execute("SELECT topic, kafka_partition, kafka_offset FROM public.ledger ORDER BY ctid")
+        found = await self.execute(
+            "SELECT topic, kafka_partition, kafka_offset FROM public.ledger ORDER BY ctid"
+        )
         seen = Counter((str(topic), partition, offset) for topic, partition, offset in found)
         sizes = Counter(sent)
         expected = {(place.topic, place.partition, at) for place, size in sizes.items() for at in range(size)}
@@ -162,12 +166,16 @@ class Station:
         producer = AioProducer(self.bootstrap, client_id="station")
         await producer.start()
         try:
-            records = [Outgoing(self.topic, b"%d" % n, b"%d" % n, [("ce_id", b"%d" % n)]) for n in range(count)]
+            records = [
+                Outgoing(self.topic, b"%d" % n, b"%d" % n, [("ce_id", b"%d" % n)]) for n in range(count)
+            ]
             results = await producer.publish(records, DEADLINE_S)
         finally:
             await producer.stop()
         assert all(result.acknowledged for result in results)
-        self.sent += [Place(self.topic, result.partition) for result in results if result.partition is not None]
+        self.sent += [
+            Place(self.topic, result.partition) for result in results if result.partition is not None
+        ]
 
     def connect(self, dsn: str = "") -> Connect:
         return lambda: connect(dsn or self.database.worker_dsn, application_name="toy")
@@ -201,7 +209,11 @@ class Station:
             stop.set()
             await asyncio.wait({task}, timeout=DEADLINE_S)
             assert task.done(), "the worker did not stop"
-            if not task.cancelled() and (error := task.exception()) and not isinstance(error, (TillstreamError, Crash)):
+            if (
+                not task.cancelled()
+                and (error := task.exception())
+                and not isinstance(error, (TillstreamError, Crash))
+            ):
                 raise error
 
     async def drained(self) -> list[str]:
@@ -221,7 +233,9 @@ def crashing() -> Crash:
 async def sessions_of(database: Database, name: str) -> int:
     """How many sessions of that application name there are."""
     async with await psycopg.AsyncConnection.connect(database.superuser_dsn) as conn:
-        counted = await conn.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [name])
+        counted = await conn.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [name]
+        )
         row = await counted.fetchone()
     assert row is not None
     return int(row[0])

@@ -37,7 +37,9 @@ async def open_session(database: Database) -> AsyncIterator[Open]:
         await conn.close()
 
 
-async def take(conn: AsyncConnection, places: list[Place] = PLACES, *, owner: str = "toy") -> dict[Place, Position]:
+async def take(
+    conn: AsyncConnection, places: list[Place] = PLACES, *, owner: str = "toy"
+) -> dict[Place, Position]:
     return await Fence().take_over(conn, places, owner=owner, starts=STARTS, cluster_id="cluster")
 
 
@@ -59,10 +61,15 @@ async def test_a_successor_ends_the_former_session_and_goes_on_from_its_offsets(
     assert after[PLACES[1]] == Position(2, 15, "cluster", "id", AT)
 
 
-async def test_a_session_that_only_shares_the_pid_is_left_alone(open_session: Open, database: Database) -> None:
+async def test_a_session_that_only_shares_the_pid_is_left_alone(
+    open_session: Open, database: Database
+) -> None:
     bystander, successor = await open_session(), await open_session()
     await take(bystander)
-    await superuser(database, "UPDATE shop.consumer_offsets SET owner_backend_start = owner_backend_start - interval '1 s'")
+    await superuser(
+        database,
+        "UPDATE shop.consumer_offsets SET owner_backend_start = owner_backend_start - interval '1 s'",
+    )
     await take(successor)
     assert (await (await bystander.execute("SELECT 1")).fetchone()) == (1,)
 
@@ -81,7 +88,9 @@ async def test_a_released_partition_is_taken_over_in_peace(open_session: Open) -
     assert (await (await former.execute("SELECT 1")).fetchone()) == (1,)
 
 
-async def test_a_late_release_takes_nothing_from_the_successor(open_session: Open, database: Database) -> None:
+async def test_a_late_release_takes_nothing_from_the_successor(
+    open_session: Open, database: Database
+) -> None:
     former, successor = await open_session(), await open_session()
     epochs = {place: position.epoch for place, position in (await take(former)).items()}
     await Fence().release(former, epochs)
@@ -153,7 +162,9 @@ async def test_progress_is_written_by_its_owner_only(open_session: Open, databas
     assert await progress.write(conn, {PLACES[0]: Measure(epoch, 5, 9, AT)}) == set()
     await progress.write(conn, {PLACES[0]: Measure(epoch, 7, 9, None)})
     await progress.write(conn, {PLACES[0]: Measure(epoch - 1, 1, 1, None)})
-    found = await superuser(database, "SELECT next_offset, log_end, last_stored_at FROM shop.partition_progress")
+    found = await superuser(
+        database, "SELECT next_offset, log_end, last_stored_at FROM shop.partition_progress"
+    )
     assert found == [(7, 9, AT)]
 
 

@@ -46,7 +46,9 @@ async def test_what_comes_while_it_runs_is_applied_in_order(station: Station) ->
         for _ in range(5):
             await station.publish(50)
         assert await station.drained() == []
-    rows = await station.ledger.execute("SELECT kafka_partition, kafka_offset FROM public.ledger ORDER BY ctid")
+    rows = await station.ledger.execute(
+        "SELECT kafka_partition, kafka_offset FROM public.ledger ORDER BY ctid"
+    )
     for partition in range(PARTITIONS):
         offsets = [offset for number, offset in rows if number == partition]
         assert offsets == list(range(len(offsets)))
@@ -68,7 +70,9 @@ class Thief:
         return result
 
 
-async def test_a_batch_with_a_lost_partition_is_rolled_back_and_the_rest_applied_once(station: Station) -> None:
+async def test_a_batch_with_a_lost_partition_is_rolled_back_and_the_rest_applied_once(
+    station: Station,
+) -> None:
     await station.publish(600)
     thief = Thief(station.ledger, station.topic)
     mine = [place for place in station.sent if place.partition != 3]

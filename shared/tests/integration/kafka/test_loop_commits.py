@@ -98,7 +98,9 @@ async def test_a_swallowed_commit_leaves_no_session_behind(station: Station, pro
     assert alive == [(pids[-1],)]
 
 
-async def test_a_commit_that_is_believed_without_a_look_would_be_counted_wrongly(station: Station, proxy: Proxy) -> None:
+async def test_a_commit_that_is_believed_without_a_look_would_be_counted_wrongly(
+    station: Station, proxy: Proxy
+) -> None:
     """The check above turns red for a loop that counts before it knows."""
     await station.publish(300)
     counting = Counting()
@@ -150,7 +152,9 @@ POINTS = ["before the write", "after the write", "after the fence", "before the 
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_process_that_ends_anywhere_in_a_batch_loses_and_doubles_nothing(station: Station, point: str) -> None:
+async def test_a_process_that_ends_anywhere_in_a_batch_loses_and_doubles_nothing(
+    station: Station, point: str
+) -> None:
     await station.publish(200)
     points = Points(point)
     async with station.worker(points.steps) as worker:
@@ -173,7 +177,10 @@ async def test_offsets_that_move_before_the_write_would_lose_records(station: St
         crashed = True
         last = {record.place: record.offset + 1 for record in records}
         positions = await fence.positions(conn, last.keys())
-        early = {place: Move(positions[place].epoch, positions[place].next_offset, end) for place, end in last.items()}
+        early = {
+            place: Move(positions[place].epoch, positions[place].next_offset, end)
+            for place, end in last.items()
+        }
         await fence.advance(conn, early)
         await conn.execute("COMMIT")
         raise Crash("between the two")

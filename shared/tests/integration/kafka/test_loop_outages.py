@@ -43,7 +43,9 @@ async def test_a_broker_that_stops_and_starts_costs_nothing(station: Station, br
         assert not worker.task.done()
 
 
-async def test_a_database_that_stops_and_starts_costs_nothing(station: Station, postgres_server: PostgresServer) -> None:
+async def test_a_database_that_stops_and_starts_costs_nothing(
+    station: Station, postgres_server: PostgresServer
+) -> None:
     await station.publish(120)
     async with station.worker() as worker:
         assert await station.drained() == []
@@ -116,7 +118,9 @@ async def test_a_rebalance_does_not_wait_for_a_database_that_is_away(
         async with station.worker() as other:
             await eventually(lambda: "postgres" in other.watch.waits)
             await asyncio.to_thread(postgres_server.start)
-            await eventually(lambda: len(one.watch.owned) == len(other.watch.owned) == PARTITIONS // 2, DEADLINE_S)
+            await eventually(
+                lambda: len(one.watch.owned) == len(other.watch.owned) == PARTITIONS // 2, DEADLINE_S
+            )
             await station.publish(120)
             assert await station.drained() == []
 

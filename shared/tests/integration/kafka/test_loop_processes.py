@@ -49,7 +49,9 @@ async def count(station: Station, statement: str, *parameters: object) -> int:
     return int(str(found))
 
 
-async def test_a_process_frozen_in_copy_is_overtaken_and_holds_nothing(station: Station, start: Start) -> None:
+async def test_a_process_frozen_in_copy_is_overtaken_and_holds_nothing(
+    station: Station, start: Start
+) -> None:
     """The successor is in another group, so that nobody waits for Kafka to notice; the fence does not know groups."""
     await station.publish(600)
     frozen = await start("frozen")

@@ -5,12 +5,12 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
-from tillstream.contracts.parsing import parse_json
-from tillstream.contracts.rules import Rules
 
 from tillstream.contracts import records
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Refusal
+from tillstream.contracts.parsing import parse_json
+from tillstream.contracts.rules import Rules
 from tillstream.demo.shop import BAD_EVENT_SHARE, CATALOGUE, Shop, Step
 from tillstream.demo.stream import encode
 

@@ -1,6 +1,8 @@
 """The composition root of file-loader: builds the adapters, passes them in, opens and closes them in pairs."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from etl_worker.file_loader.queue_jobs import QueueJobs
 from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
 from etl_worker.file_loader.settings import LoaderSettings
 from etl_worker.file_loader.watch import LoadWatch
-from tillstream.apply.engine import Engine
+from tillstream.apply.engine import ApplyPolicy, Engine
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.db.connections import connect
@@ -51,13 +53,11 @@ class Ports:
 def real_ports(settings: LoaderSettings) -> Ports:
     """The real broker, clock, tables, folders and engine."""
     return Ports(
-        consumer=AioConsumer(
-            settings.kafka_bootstrap, group=Process.FILE_LOADER, client_id=Process.FILE_LOADER
-        ),
+        consumer=AioConsumer(settings.kafka_bootstrap, group=Process.FILE_LOADER, client_id=_owner()),
         clock=SystemClock(),
         jobs=Jobs(),
         desk=Desk(Folders(settings.data_dir)),
-        apply=Engine().apply,
+        apply=Engine(ApplyPolicy(parked_for=settings.parked_for)).apply,
     )
 
 
@@ -103,7 +103,7 @@ class App:
             self._connect,
             Steps(handle=self.queue),
             topics=[FILES_TOPIC],
-            owner=Process.FILE_LOADER,
+            owner=_owner(),
             clock=clock,
             watch=MetricsWatch(self.metrics, self.health, clock, consuming),
         )
@@ -158,3 +158,8 @@ async def run(settings: LoaderSettings, stop: asyncio.Event) -> None:
     app = build(settings)
     async with app.running():
         await app.work(stop)
+
+
+def _owner() -> str:
+    """Who this process is, for an operator who reads the fence rows."""
+    return f"{Process.FILE_LOADER}@{socket.gethostname()}:{os.getpid()}"

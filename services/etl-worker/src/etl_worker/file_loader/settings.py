@@ -1,9 +1,11 @@
 """What the file-loader reads from its environment."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 
+from tillstream.apply.engine import DEFAULT_PARKED_FOR
 from tillstream.settings import Port, ServiceSettings
 
 FOUR_MIB = 4 * 1024 * 1024
@@ -22,6 +24,11 @@ class LoaderSettings(ServiceSettings):
     )
     data_dir: Path = Field(
         description="The directory of input/, work/, processed/, error/, invalid/ and output/."
+    )
+    parked_for: timedelta = Field(
+        default=DEFAULT_PARKED_FOR,
+        gt=timedelta(0),
+        description="How long a change waits for its parent before it also shows in quarantine; ISO 8601 or seconds.",
     )
     file_chunk_rows: int = Field(
         default=5_000, ge=1, le=50_000, description="Rows in one transaction, at most."

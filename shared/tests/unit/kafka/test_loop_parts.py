@@ -1,0 +1,247 @@
+"""The parts of the consumer loop that need no server."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import override
+
+import pytest
+
+from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Misconfigured, Stalled
+from tillstream.kafka.batches import Doubt
+from tillstream.kafka.fence import Move, Position
+from tillstream.kafka.holdings import Holdings
+from tillstream.kafka.identity import check_identity
+from tillstream.kafka.rebalance import Rebalance
+from tillstream.kafka.records import Place, Record
+from tillstream.kafka.stall import SINGLE_PLACE_FACTOR, StallWatch
+from tillstream.kafka.steps import BatchResult
+from tillstream.kafka.waiting import Backoff, Outages
+from tillstream.kafka.watch import LoopWatch
+from tillstream.testing.waiting import eventually
+
+pytestmark = pytest.mark.unit
+
+ONE, TWO = Place("t", 1), Place("t", 2)
+AT = datetime(2024, 1, 20, tzinfo=UTC)
+
+
+@dataclass
+class StillClock:
+    """Moves only when told."""
+
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return AT
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def record(place: Place, offset: int, headers: list[tuple[str, bytes]] | None = None) -> Record:
+    return Record(*place, offset, b"k", b"v", headers or [], AT)
+
+
+def held(**next_offsets: int) -> Holdings:
+    holdings = Holdings()
+    holdings.take({Place("t", int(name[1:])): Position(4, offset) for name, offset in next_offsets.items()})
+    return holdings
+
+
+def test_what_comes_next_is_expected_and_moves_the_fence() -> None:
+    holdings = held(p1=5, p2=0)
+    fetched = [record(ONE, 5), record(ONE, 6, [("ce_id", b"id")]), record(TWO, 0)]
+    records, again = holdings.expected(fetched)
+    assert (records, again) == (fetched, set())
+    moves = holdings.moves(records)
+    assert moves == {ONE: Move(4, 5, 7, "id", AT), TWO: Move(4, 0, 1, None, AT)}
+    holdings.moved(moves)
+    assert holdings.next_offsets == {ONE: 7, TWO: 1}
+    assert holdings.stored_at(ONE) == AT
+
+
+def test_what_was_applied_before_is_passed_over() -> None:
+    holdings = held(p1=5)
+    assert holdings.expected([record(ONE, at) for at in range(3, 7)])[0] == [record(ONE, 5), record(ONE, 6)]
+
+
+def test_what_is_not_held_or_stopped_is_passed_over() -> None:
+    holdings = held(p1=0, p2=0)
+    holdings.set_stopped({TWO})
+    assert holdings.expected([record(Place("t", 9), 0), record(TWO, 0)]) == ([], set())
+    assert holdings.running == {ONE}
+    assert holdings.set_stopped(set()) == (set(), {TWO})
+
+
+def test_a_hole_is_read_again_and_believed_the_second_time() -> None:
+    holdings = held(p1=5)
+    assert holdings.expected([record(ONE, 8)]) == ([], {ONE})
+    assert holdings.expected([record(ONE, 8)]) == ([record(ONE, 8)], set())
+
+
+def test_a_hole_within_a_fetch_keeps_what_came_before_it() -> None:
+    holdings = held(p1=5)
+    fetched = [record(ONE, 5), record(TWO, 0), record(ONE, 9)]
+    assert holdings.expected(fetched) == ([record(ONE, 5)], {ONE})
+
+
+def test_a_header_without_a_value_is_no_id() -> None:
+    holdings = held(p1=0)
+    no_value: list[tuple[str, bytes]] = [("ce_id", None)]  # type: ignore[list-item] # a foreign producer may send it
+    assert holdings.moves([record(ONE, 0, no_value)])[ONE].last_record_id is None
+
+
+@pytest.mark.parametrize(
+    ("now", "committed"),
+    [
+        ({ONE: Position(4, 7), TWO: Position(4, 3)}, True),
+        ({ONE: Position(4, 5), TWO: Position(4, 0)}, False),
+        ({ONE: Position(5, 7), TWO: Position(4, 3)}, True),
+        ({ONE: Position(5, 9), TWO: Position(4, 0)}, False),
+        ({ONE: Position(5, 5), TWO: Position(6, 9)}, False),
+        ({ONE: Position(5, 9), TWO: Position(6, 9)}, None),
+        ({}, None),
+    ],
+)
+def test_the_fence_rows_decide_what_became_of_a_commit(
+    now: dict[Place, Position], committed: bool | None
+) -> None:
+    moves = {ONE: Move(4, 5, 7), TWO: Move(4, 0, 3)}
+    assert Doubt(moves, BatchResult()).was_committed(now) is committed
+
+
+@pytest.mark.parametrize(
+    ("position", "said"),
+    [
+        (Position(1, 4, "other"), "cluster other"),
+        (Position(1, 2, "here"), "retention has passed"),
+        (Position(1, 11, "here"), "made anew"),
+    ],
+)
+def test_a_log_that_cannot_be_ours_is_refused(position: Position, said: str) -> None:
+    with pytest.raises(Misconfigured, match=said):
+        check_identity({ONE: position}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")
+
+
+@pytest.mark.parametrize("position", [Position(1, 3, None), Position(1, 10, "here")])
+def test_a_log_that_goes_on_is_ours(position: Position) -> None:
+    check_identity({ONE: position}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")
+
+
+async def test_a_rebalance_waits_for_the_loop_to_lay_its_work_down() -> None:
+    rebalance = Rebalance(patience_s=5.0)
+    revoking = asyncio.create_task(rebalance.revoked(frozenset({ONE})))
+    await eventually(lambda: rebalance.revoking)
+    assert not revoking.done()
+    rebalance.laid_down()
+    await revoking
+    rebalance.assigned(frozenset({TWO}))
+    assert (rebalance.revoking, rebalance.generation) == (False, 1)
+
+
+async def test_a_rebalance_does_not_wait_for_ever() -> None:
+    await asyncio.wait_for(Rebalance(patience_s=0.01).revoked(frozenset({ONE})), 5.0)
+
+
+async def test_a_rebalance_does_not_wait_for_a_loop_that_holds_nothing() -> None:
+    rebalance = Rebalance(patience_s=60.0)
+    rebalance.parked = True
+    await asyncio.wait_for(rebalance.revoked(frozenset({ONE})), 5.0)
+
+
+def test_waits_grow_to_a_cap_and_differ() -> None:
+    backoff = Backoff(first_s=0.1, cap_s=5.0)
+    assert all(0.05 <= backoff.wait_s(1) <= 0.1 for _ in range(20))
+    assert all(2.5 <= backoff.wait_s(1_000) <= 5.0 for _ in range(20))
+    assert len({backoff.wait_s(9) for _ in range(20)}) > 1
+
+
+@dataclass
+class Told(LoopWatch):
+    states: list[str] = field(default_factory=list)
+
+    @override
+    def waiting(self, server: str, problem: str) -> None:
+        self.states.append(f"{server} away")
+
+    @override
+    def reached(self, server: str) -> None:
+        self.states.append(f"{server} back")
+
+
+def test_each_server_is_said_to_be_back_once() -> None:
+    told = Told()
+    outages = Outages(Backoff(), told, StillClock())
+    outages.reached("postgres")
+    outages.failed(DatabaseUnavailable("no"))
+    outages.failed(BrokerUnavailable("no"))
+    for _ in range(2):
+        outages.reached("postgres")
+        outages.reached("kafka")
+    assert told.states == ["postgres away", "kafka away", "postgres back", "kafka back"]
+
+
+def test_waits_begin_anew_after_a_success_or_a_quiet_time() -> None:
+    clock = StillClock()
+    outages = Outages(Backoff(first_s=1.0, cap_s=64.0), LoopWatch(), clock)
+    longest = max(outages.failed(DatabaseUnavailable("no")) for _ in range(7))
+    assert longest > 8.0
+    outages.succeeded()
+    assert outages.failed(DatabaseUnavailable("no")) <= 1.0
+    outages.failed(DatabaseUnavailable("no"))
+    clock.seconds += 1_000.0
+    assert outages.failed(DatabaseUnavailable("no")) <= 1.0
+
+
+def watched(clock: StillClock) -> StallWatch:
+    return StallWatch(clock, lagging_s=60.0, turn_s=180.0)
+
+
+def test_lag_without_any_movement_is_a_stall() -> None:
+    clock = StillClock()
+    watch = watched(clock)
+    watch.measured({ONE: (5, 10), TWO: (3, 3)})
+    clock.seconds = 59.0
+    watch.measured({ONE: (5, 12), TWO: (3, 3)})
+    clock.seconds = 61.0
+    with pytest.raises(Stalled):
+        watch.measured({ONE: (5, 12), TWO: (3, 3)})
+
+
+def test_no_lag_is_no_stall() -> None:
+    clock = StillClock()
+    watch = watched(clock)
+    for clock.seconds in (0.0, 100.0, 200.0):
+        watch.measured({ONE: (5, 5)})
+    clock.seconds = 230.0
+    watch.measured({ONE: (5, 6)})
+
+
+def test_a_place_may_wait_its_turn_but_not_for_ever() -> None:
+    clock = StillClock()
+    watch = watched(clock)
+    for second in range(0, 60 * SINGLE_PLACE_FACTOR + 1, 50):
+        clock.seconds = float(second)
+        watch.measured({ONE: (second, 10_000), TWO: (3, 4)})
+    clock.seconds = 60.0 * SINGLE_PLACE_FACTOR + 1
+    with pytest.raises(Stalled, match="t\\[2\\]"):
+        watch.measured({ONE: (9_000, 10_000), TWO: (3, 4)})
+
+
+def test_an_outage_excuses_what_did_not_move() -> None:
+    clock = StillClock()
+    watch = watched(clock)
+    watch.measured({ONE: (5, 10)})
+    clock.seconds = 500.0
+    watch.excuse()
+    watch.measured({ONE: (5, 10)})
+
+
+async def test_a_turn_that_does_not_end_is_a_stall() -> None:
+    clock = StillClock()
+    watch = watched(clock)
+    guard = asyncio.create_task(watch.guard())
+    clock.seconds = 181.0
+    with pytest.raises(Stalled):
+        await asyncio.wait_for(guard, 10.0)
