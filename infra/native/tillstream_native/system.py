@@ -14,7 +14,7 @@ RUN_FOR_ALL = 0o111
 SERVER_USERS = ("postgres", "nobody")
 
 
-class CannotRun(Exception):  # noqa: N818 - named after what happened, as in the error tree
+class CannotRun(Exception):
     """One sentence for the person at the keyboard: what is missing, taken or full."""
 
 

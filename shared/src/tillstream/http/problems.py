@@ -20,7 +20,7 @@ MAX_NAME_CHARS = 80  # an unknown parameter has whatever name the client gave it
 CLIENT_GONE = 499  # nobody reads it; the access log shows it
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
+class Problem(Exception):
     """An answer other than success, raised anywhere in a request.
 
     `extra` becomes further members of the body. `headers` are added to the answer.

@@ -222,7 +222,7 @@ class Station:
         return await self.ledger.problems(self.sent)
 
 
-class Crash(Exception):  # noqa: N818 - it is an event, not an error
+class Crash(Exception):
     """Raised by a test inside a step: the process ends there."""
 
 
