@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Shop:
     broker: MemoryBroker
     conn: AsyncConnection
     app: App
+    apps: list[App] = field(default_factory=list)
     claims: int = 0
 
     def ports(self) -> Ports:
@@ -71,6 +72,7 @@ class Shop:
     def start(self, ports: Ports | None = None) -> App:
         """A new process on the same database and directory."""
         self.app = make_app(self.database, self.folders, ports or self.ports())
+        self.apps.append(self.app)
         return self.app
 
     async def crash(self) -> None:
@@ -208,7 +210,8 @@ async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
     shop = Shop(database, folders, broker, conn, app=None)  # type: ignore[arg-type]
     shop.start()
     yield shop
-    await shop.crash()
+    for app in shop.apps:
+        await app.runner.close()
     await shop.conn.close()
 
 

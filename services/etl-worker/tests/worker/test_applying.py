@@ -4,6 +4,7 @@ import httpx2
 import pytest
 from psycopg import AsyncConnection
 
+from etl_worker.app import App
 from etl_worker.apply_records import SWEEP_LIMIT, SWEEP_ROUNDS, ApplyRecords
 from tillstream.apply.engine import Applied
 from tillstream.contracts.entities import Entity
@@ -69,8 +70,8 @@ async def test_what_was_applied_is_counted_and_measured(works: Works) -> None:
         await works.has("SELECT DISTINCT log_end - next_offset FROM shop.partition_progress", (0,))
 
 
-def applied(app: object, entity: str, outcome: str) -> float:
-    return metric(app, "tillstream_applied_records_total", entity=entity, outcome=outcome)  # type: ignore[arg-type]
+def applied(app: App, entity: str, outcome: str) -> float:
+    return metric(app, "tillstream_applied_records_total", entity=entity, outcome=outcome)
 
 
 async def test_a_worker_without_its_database_is_not_ready_and_says_why(works: Works) -> None:
