@@ -140,12 +140,11 @@ def open_regular(path: Path) -> BinaryIO:
         if path.is_symlink():
             raise FileRefused("not_a_regular_file: the name is a symbolic link") from error
         raise
-    file = os.fdopen(handle, "rb")
     problem = _not_regular(os.fstat(handle))
     if problem is not None:
-        file.close()
+        os.close(handle)
         raise FileRefused(f"not_a_regular_file: {problem}")
-    return file
+    return os.fdopen(handle, "rb")
 
 
 def _not_regular(facts: os.stat_result) -> str | None:

@@ -127,6 +127,7 @@ class ConsumerLoop:
             try:
                 await self._turn()
             except OwnershipLost as error:  # a rebalance came in between; the next turn has its outcome
+                _log.info("Partitions are changing hands.", problem=str(error))
                 self._watch.retried(error)
                 await self._wait(self._policy.conflict_wait_s, stop)
             except Retryable as error:
@@ -177,12 +178,15 @@ class ConsumerLoop:
                 )
                 stopped = await self._progress.stopped(conn, places)
             ends = await self._consumer.log_ends(places)
+            self._outages.reached(KAFKA)
             check_identity(positions, starts=starts, ends=ends, cluster_id=self._cluster_id)
             self._holdings.take(positions)
             self._holdings.set_stopped(stopped)
             self._read(self._holdings.running)
             self._watch.taken_over(places)
             _log.info("Took partitions over.", partitions=len(places), stopped=len(stopped))
+        else:  # a member in reserve measures nothing that would say so
+            self._outages.reached(POSTGRES)
         self._taken_generation = generation
         self._stall.excuse()
         self._next_measure_at = self._clock.monotonic()

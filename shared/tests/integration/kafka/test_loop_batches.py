@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from psycopg import AsyncConnection
 
 from tillstream.kafka.fence import Fence, Move
@@ -160,3 +161,34 @@ async def test_a_stopped_partition_waits_until_it_is_resumed(station: Station) -
 async def lag_of(station: Station, partition: int) -> int:
     rows = await station.ledger.execute(LAG, partition)
     return int(str(rows[0][0])) if rows else 0
+
+
+async def test_readers_and_lag_tools_learn_how_far_it_is(station: Station) -> None:
+    await station.publish(240)
+    async with station.worker():
+        assert await station.drained() == []
+        await eventually(lambda: measured(station, 240))
+    told = await told_to_kafka(station)
+    assert {place.partition: offset for place, offset in told.items()} == await station.ledger.next_offsets(
+        station.topic
+    )
+    [(stored, last_id)] = await station.ledger.execute(
+        "SELECT count(last_stored_at), count(last_record_id) FROM shop.partition_progress"
+        " JOIN shop.consumer_offsets USING (topic, kafka_partition)"
+    )
+    assert stored == last_id == PARTITIONS
+
+
+async def measured(station: Station, records: int) -> bool:
+    found = await station.ledger.execute("SELECT sum(next_offset), sum(log_end) FROM shop.partition_progress")
+    return found == [(records, records)]
+
+
+async def told_to_kafka(station: Station) -> dict[Place, int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=station.bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(station.group)
+    finally:
+        await admin.close()
+    return {Place(*partition): told.offset for partition, told in found.items()}

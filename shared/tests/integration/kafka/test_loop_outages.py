@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 from psycopg import AsyncConnection
@@ -10,9 +11,10 @@ from support.kafka import KafkaServer
 from support.postgres import Database, PostgresServer
 from tillstream.clock import SystemClock
 from tillstream.db.connections import connect
-from tillstream.errors import DatabaseUnavailable, Misconfigured
+from tillstream.errors import DatabaseUnavailable, Misconfigured, Stalled
 from tillstream.kafka.consumer_loop import ConsumerLoop
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer
+from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Outgoing, Place, Record
 from tillstream.kafka.steps import BatchResult, Steps
 from tillstream.testing.waiting import eventually
@@ -161,3 +163,54 @@ async def test_another_cluster_is_refused_loudly(station: Station) -> None:
     async with station.worker() as worker:
         await asyncio.wait({worker.task}, timeout=DEADLINE_S)
         assert isinstance(worker.task.exception(), Misconfigured)
+
+
+async def test_a_client_that_delivers_nothing_although_there_is_something_ends_the_loop(
+    database: Database,
+) -> None:
+    """Without this check it would wait for ever, without an error and without a log line."""
+    broker = MemoryBroker(SystemClock())
+    broker.create_topic("toy", 2)
+    broker.silent = True
+    await broker.append(Place("toy", 1), Outgoing("toy", b"k", b"v"))
+    loop = ConsumerLoop(
+        MemoryConsumer(broker, group="toy"),
+        lambda: connect(database.worker_dsn, application_name="toy"),
+        Steps(write),
+        topics=["toy"],
+        owner="toy",
+        clock=SystemClock(),
+        policy=replace(QUICK_LOOP, lagging_s=0.3),
+    )
+    with pytest.raises(Stalled):
+        await asyncio.wait_for(loop.run(asyncio.Event()), DEADLINE_S)
+
+
+async def test_a_member_in_reserve_is_ready_again_after_an_outage(
+    station: Station, postgres_server: PostgresServer
+) -> None:
+    """It has no partition, so nothing but its connection can tell."""
+    broker, watch = MemoryBroker(SystemClock()), Noted()
+    broker.create_topic("toy", 1)
+    owner, reserve = MemoryConsumer(broker, group="toy"), MemoryConsumer(broker, group="toy")
+    await owner.start(["toy"], Rebalance(0.0))
+    loop = ConsumerLoop(
+        reserve,
+        station.connect(),
+        Steps(write),
+        topics=["toy"],
+        owner="reserve",
+        clock=SystemClock(),
+        watch=watch,
+        policy=QUICK_LOOP,
+    )
+    await asyncio.to_thread(postgres_server.stop)
+    stop = asyncio.Event()
+    running = asyncio.create_task(loop.run(stop))
+    await eventually(lambda: "postgres" in watch.waits)
+    await asyncio.to_thread(postgres_server.start)
+    await eventually(lambda: "postgres" in watch.back)
+    assert not watch.owned
+    stop.set()
+    await running
+    await owner.stop(1.0)
