@@ -164,9 +164,8 @@ class ConsumerLoop:
 
     async def _take_over(self) -> None:
         """Own what the group assigned, and go on from the rows in PostgreSQL."""
-        generation = self._rebalance.generation
         conn = await self._link.connection()
-        places = self._consumer.assigned()
+        generation, places = self._rebalance.generation, self._consumer.assigned()  # of one moment
         self._holdings.clear()
         if places:
             if not self._cluster_id:
