@@ -175,7 +175,7 @@ async def test_same_key_gives_same_ids_and_another_key_others(bench: Bench, enti
         (await bench.post(items, to=plural, idempotency_key=key)).json()["message_ids"]
         for key in ("k1", "k1", "k2")
     ]
-    assert ids[0] == [str(request_message_id(f"/ingest/{plural}", "k1", index)) for index in (0, 2)]
+    assert ids[0] == [str(request_message_id(f"/ingest/{plural}", "shop", "k1", index)) for index in (0, 2)]
     assert ids[0] == ids[1]
     assert not set(ids[0]) & set(ids[2])
 

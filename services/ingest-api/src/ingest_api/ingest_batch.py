@@ -189,7 +189,7 @@ def _identify(batch: Batch, position: int, content: dict[str, Any]) -> Good:
 def _made_id(batch: Batch, position: int) -> str:
     if batch.idempotency_key is None:
         return str(new_id())
-    return str(request_message_id(batch.route, batch.idempotency_key, position))
+    return str(request_message_id(batch.route, batch.source, batch.idempotency_key, position))
 
 
 def _unreadable(line: UnreadableLine) -> Refusal:

@@ -35,9 +35,9 @@ def row_message_id(job_id: UUID, line: int) -> UUID:
     return _named("row", str(job_id), str(line))
 
 
-def request_message_id(route: str, idempotency_key: str, index: int) -> UUID:
-    """The id of one item of a request that may be repeated under its Idempotency-Key."""
-    return _named("request", route, idempotency_key, str(index))
+def request_message_id(route: str, source: str, idempotency_key: str, index: int) -> UUID:
+    """The id of one item of a request that may be repeated under its Idempotency-Key. Two sources may use one key."""
+    return _named("request", route, source, idempotency_key, str(index))
 
 
 def place_message_id(topic: str, partition: int, offset: int) -> UUID:

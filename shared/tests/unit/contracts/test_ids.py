@@ -51,13 +51,13 @@ def test_ids_are_these_for_ever() -> None:
         str(resolve_event_id("shop", "17")),
         str(row_event_id("shop", bytes(16))),
         str(row_message_id(job, 2)),
-        str(request_message_id("/ingest/orders", "k", 0)),
+        str(request_message_id("/ingest/orders", "shop", "k", 0)),
         str(place_message_id("shop.orders.v1", 3, 41)),
     ] == [
         "8e1f30be-8afe-5b05-9bdb-f5cc340d6909",
         "8890e2d2-3f44-5c82-bc84-ce17c31b231b",
         "a2ebfee8-760e-50e3-993c-e054405e397b",
-        "7f1fee1d-b05f-516a-9099-f53553f9e87d",
+        "35e01693-39f6-5108-ba07-5f53c9873209",
         "8d4ddcf9-2aad-5d77-84f7-92e7dc5ba97b",
     ]
 
@@ -72,15 +72,16 @@ def test_parts_of_a_name_do_not_run_together() -> None:
     ids = {
         resolve_event_id("a", "bc"),
         resolve_event_id("ab", "c"),
-        request_message_id("/a", "1", 11),
-        request_message_id("/a", "11", 1),
-        request_message_id("/a", "1\x1f1", 1),
-        request_message_id("/a1", "1", 1),
+        request_message_id("/a", "shop", "1", 11),
+        request_message_id("/a", "shop", "11", 1),
+        request_message_id("/a", "shop", "1\x1f1", 1),
+        request_message_id("/a1", "shop", "1", 1),
+        request_message_id("/a", "partner", "1", 11),
         row_event_id("a", b"bc"),
         place_message_id("a", 1, 11),
         place_message_id("a", 11, 1),
     }
-    assert len(ids) == 9
+    assert len(ids) == 10
 
 
 def test_new_ids_differ_and_sort_by_time() -> None:

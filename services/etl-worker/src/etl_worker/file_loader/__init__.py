@@ -1,4 +1,22 @@
 """Loads dropped files: one job after the other, chunk by chunk, from the claim in `work/` to its statement.
 
 `python -m etl_worker.file_loader` runs it, as a process of its own, so that a file of gigabytes delays no event.
+
+What was decided, and what a partner or an operator may count on:
+
+- **Order.** The oldest queued job waits `TILLSTREAM_FILE_SETTLE_S` for siblings; then jobs run in the order users, products,
+  orders, order items, events, others, and within a kind by age. A child that runs first all the same is parked.
+- **What a file is.** A name that ends in `.txt` is text. Otherwise the header decides. A `.csv` or `.tsv` without a known header
+  fails with what was found and expected; a file of any other name is then text, too.
+- **Text** is archived: hashed, its lines counted as `rows` and as `loaded` (so that the statement adds up), moved to
+  `processed/`.
+- **Duplicate** is said only when the newest ended job of that source and kind was loaded whole (settled, no rejects) from the
+  very same bytes. A failed job that came later counts as newer: it may have written some of its rows.
+- **Crashes.** A chunk is one transaction that also moves (lease_epoch, next_byte). At the end come the rejects file, the
+  statement, the move; each may be repeated, and a start repeats what is missing. A file is hashed again on every attempt and
+  must be the same; any write, rename or new link under way ends the job as `file_changed`, after the chunks before.
+- **Rejects** files hold what was refused until the end of the load. What a parked row that never found its parent becomes later
+  is in quarantine and in `/jobs/{job_id}/rejects.csv`. A row dropped back must have the message id and version of a row that
+  was refused before. An event keeps the id that its own cells give it, so that a later export of the same row doubles nothing.
+- **Elapsed** seconds are those of work: hashing, chunks, finishing; not those in the queue or between two processes.
 """
