@@ -285,6 +285,9 @@ class FileJob(Table, table=True):
     __table_args__ = (
         PrimaryKeyConstraint("job_id"),
         one_of("status", JOB_STATUSES, "status"),
+        CheckConstraint(
+            "rows = loaded + unchanged + superseded + duplicate + parked + rejected", name="statement"
+        ),
         Index(None, "status", "created_at"),
         Index("file_jobs_newest_first", text("created_at DESC"), text("job_id DESC")),
         Index("file_jobs_content", "source", "kind", "finished_at"),

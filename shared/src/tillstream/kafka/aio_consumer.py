@@ -169,8 +169,11 @@ class AioConsumer:
     async def _poll(self, wanted: list[TopicPartition], wait_s: float, max_records: int) -> list[Record]:
         """One call of getmany, in a task of its own: during a rebalance it waits without a limit, and is cancelled.
 
-        Cancelling loses nothing: getmany moves its positions and returns in one step.
+        Cancelling loses nothing: getmany moves its positions and returns in one step. A rebalance may also have begun
+        since the call before; it waits for this very fetch to end.
         """
+        if self._rebalancing:
+            return []
         consumer = self._started()
         assignment = consumer.assignment()  # a new object for every assignment
         call = consumer.getmany(

@@ -1,6 +1,7 @@
 """What every consumer does, in memory and on a real broker."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -190,3 +191,56 @@ async def test_a_cluster_has_one_identity(topic: str, join: Join) -> None:
     identity = await member.cluster_id()
     assert identity
     assert identity == await member.cluster_id()
+
+
+class Reader:
+    """Fetches without a pause and, like the consumer loop, lets a rebalance go on between two fetches."""
+
+    def __init__(self, member: Consumer, topic: str) -> None:
+        self.rounds = 0
+        self._member = member
+        self._topic = topic
+        self._revoking = False
+        self._laid_down = asyncio.Event()
+
+    async def revoked(self, held: frozenset[Place]) -> None:
+        self._revoking = True
+        self._laid_down.clear()
+        if held:
+            async with asyncio.timeout(DEADLINE_S):
+                await self._laid_down.wait()
+
+    def assigned(self, held: frozenset[Place]) -> None:
+        assert held, "it is never in reserve here"
+        self._revoking = False
+        self.rounds += 1
+
+    def has_seen(self, rounds: int) -> bool:
+        return self.rounds >= rounds
+
+    async def read_on(self) -> None:
+        while True:
+            if self._revoking:
+                self._laid_down.set()
+            for place in self._member.assigned():
+                self._member.seek(place, 0)
+            await self._member.fetch(max_records=100, max_bytes=1_000_000, wait_s=0.2)
+
+
+async def test_a_fetch_never_waits_for_a_rebalance_that_waits_for_it(
+    world: World, topic: str, join: Join
+) -> None:
+    member = world.consumer("never")
+    reader = Reader(member, topic)
+    await member.start([topic], reader)
+    reading = asyncio.create_task(reader.read_on())
+    try:
+        await eventually(lambda: reader.rounds == 1)
+        for seen in (1, 3, 5):
+            newcomer, _ = await join("never", topic)
+            await newcomer.stop(STOP_S)
+            await eventually(partial(reader.has_seen, seen + 2))
+    finally:
+        reading.cancel()
+        await asyncio.wait({reading})
+        await member.stop(STOP_S)

@@ -37,7 +37,8 @@ WHERE k.message_id = i.message_id AND i.active AND NOT i.claimed
 -- Writes what became of the claimed ids where it is not what the claim said, and of corrected ones in any case.
 UPDATE shop.changes AS c SET
   outcome = i.outcome, reason = i.reason, version = i.version, content_hash = i.content_hash, key = i.key,
-  parent_key = i.parent_key, applied_at = now()
+  parent_key = i.parent_key, topic = i.topic, kafka_partition = i.kafka_partition, kafka_offset = i.kafka_offset,
+  job_id = i.job_id, line = i.line, applied_at = now()
 FROM incoming AS i
 WHERE i.active AND c.message_id = i.message_id AND i.outcome <> 'duplicate' AND i.reason IS DISTINCT FROM 'id_conflict'
   AND (i.outcome <> 'stored' OR NOT i.claimed)

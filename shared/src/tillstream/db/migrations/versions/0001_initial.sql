@@ -87,7 +87,8 @@ CREATE TABLE shop.file_jobs (
   settled_at TIMESTAMP WITH TIME ZONE,
   elapsed_seconds NUMERIC(12, 3),
   CONSTRAINT file_jobs_pkey PRIMARY KEY (job_id),
-  CONSTRAINT file_jobs_status_check CHECK (status IN ('queued', 'running', 'loaded', 'loaded_with_rejects', 'duplicate', 'archived', 'failed'))
+  CONSTRAINT file_jobs_status_check CHECK (status IN ('queued', 'running', 'loaded', 'loaded_with_rejects', 'duplicate', 'archived', 'failed')),
+  CONSTRAINT file_jobs_statement_check CHECK (rows = loaded + unchanged + superseded + duplicate + parked + rejected)
 );
 CREATE INDEX file_jobs_by_name ON shop.file_jobs (file_name, created_at DESC, job_id DESC);
 CREATE INDEX file_jobs_content ON shop.file_jobs (source, kind, finished_at);

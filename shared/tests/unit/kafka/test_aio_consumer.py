@@ -1,0 +1,95 @@
+"""Moments between the consumer and its client library that a real broker brings about too rarely."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from tillstream.kafka.aio import AioConsumer
+from tillstream.kafka.rebalance import Rebalance
+from tillstream.kafka.records import Place
+
+pytestmark = pytest.mark.unit
+
+PLACE = Place("t", 0)
+SOON_S = 5.0
+RECORD = ConsumerRecord("t", 0, 0, 1_700_000_000_123, 1, b"k", b"v", None, 1, 1, ())
+
+
+class Client:
+    """Has one record; whoever asks during a rebalance waits for ever, as in aiokafka."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.rebalance: Coroutine[Any, Any, None] | None = None
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return _ASSIGNMENT
+
+    def pause(self, *_partitions: TopicPartition) -> None: ...
+
+    def resume(self, *_partitions: TopicPartition) -> None: ...
+
+    def seek(self, _partition: TopicPartition, _offset: int) -> None: ...
+
+    async def getmany(self, *_partitions: TopicPartition, **_bounds: int) -> dict[TopicPartition, list[Any]]:
+        self.calls += 1
+        if self.calls > 1:
+            await asyncio.Event().wait()
+        if self.rebalance is not None:
+            asyncio.get_running_loop().call_soon(self.rebalance.send, None)
+        return {TopicPartition("t", 0): [RECORD]}
+
+
+_ASSIGNMENT = frozenset({TopicPartition("t", 0)})
+
+
+def started(client: Client, rebalance: Rebalance) -> AioConsumer:
+    consumer = AioConsumer("nowhere:1", group="g", client_id="c")
+    consumer._consumer = client  # in place of a started one
+    consumer._listener = rebalance
+    consumer.on_assigned(frozenset({PLACE}))
+    consumer.seek(PLACE, 0)
+    return consumer
+
+
+async def test_a_rebalance_between_two_polls_of_one_fetch_does_not_wait_for_it() -> None:
+    client, rebalance = Client(), Rebalance(patience_s=60.0)
+    consumer = started(client, rebalance)
+    client.rebalance = consumer.on_revoked(frozenset({PLACE}))
+    fetching = consumer.fetch(max_records=100, max_bytes=1_000, wait_s=SOON_S)
+    records = await asyncio.wait_for(fetching, SOON_S)
+    assert ([record.place for record in records], client.calls) == ([PLACE], 1)
+    assert rebalance.revoking
+    client.rebalance.close()
+
+
+async def test_a_poll_that_waits_is_let_go_by_a_rebalance() -> None:
+    client = Client()
+    client.calls = 1
+    consumer = started(client, Rebalance(patience_s=0.0))
+    fetching = asyncio.create_task(consumer.fetch(max_records=100, max_bytes=1_000, wait_s=60.0))
+    await asyncio.sleep(0)
+    await consumer.on_revoked(frozenset({PLACE}))
+    assert await asyncio.wait_for(fetching, SOON_S) == []
+
+
+async def test_a_time_of_the_broker_keeps_its_milliseconds() -> None:
+    [record] = await started(Client(), Rebalance(0.0)).fetch(max_records=1, max_bytes=1, wait_s=SOON_S)
+    assert record.timestamp.isoformat() == "2023-11-14T22:13:20.123000+00:00"
+
+
+class Broken(Rebalance):
+    async def revoked(self, places: frozenset[Place]) -> None:
+        raise ZeroDivisionError(str(places))
+
+
+async def test_a_bug_in_a_callback_is_raised_by_the_next_fetch() -> None:
+    """aiokafka would only log it."""
+    consumer = started(Client(), Broken(0.0))
+    await consumer.on_revoked(frozenset({PLACE}))
+    with pytest.raises(ZeroDivisionError):
+        await consumer.fetch(max_records=1, max_bytes=1, wait_s=SOON_S)
