@@ -69,7 +69,7 @@ async def test_a_job_is_answered_with_its_statement(api: Api, rows: ShopRows) ->
 async def test_a_queued_job_has_no_speed_and_a_running_one_the_speed_so_far(api: Api, rows: ShopRows) -> None:
     queued, running = (
         rows.job("queued"),
-        rows.job("running", started_at=datetime.now(UTC) - timedelta(seconds=100), rows=500),
+        rows.job("running", started_at=datetime.now(UTC) - timedelta(seconds=100), rows=500, loaded=500),
     )
     answer = await api.get(f"/jobs/{queued}")
     assert (answer["elapsed_seconds"], answer["rows_per_second"], answer["kind"]) == (None, None, None)
