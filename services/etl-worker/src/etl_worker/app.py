@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 from psycopg import AsyncConnection
 
-from etl_worker.apply_records import Apply, ApplyRecords, Sweep
+from etl_worker.apply_records import Apply, ApplyRecords
 from etl_worker.settings import WorkerSettings
 from etl_worker.watch import ApplyWatch
 from tillstream.apply.engine import ApplyPolicy, Engine
-from tillstream.apply.sweep import sweep
+from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import ENTITY_OF_TOPIC
 from tillstream.db.connections import connect
@@ -40,7 +40,7 @@ class Ports:
     consumer: Consumer
     clock: Clock
     apply: Apply
-    sweep: Sweep
+    sweeper: Sweeper
 
 
 def real_ports(settings: WorkerSettings) -> Ports:
@@ -50,7 +50,7 @@ def real_ports(settings: WorkerSettings) -> Ports:
         consumer=AioConsumer(settings.kafka_bootstrap, group=Process.ETL_WORKER, client_id=_owner()),
         clock=SystemClock(),
         apply=engine.apply,
-        sweep=lambda conn, limit: sweep(conn, engine, limit),
+        sweeper=Sweeper(engine),
     )
 
 
@@ -62,7 +62,7 @@ class App:
         self.metrics = Metrics(CollectorRegistry(), Process.ETL_WORKER)
         self.health = Health(ports.clock, self.metrics)
         records = ApplyRecords(
-            ports.apply, ports.sweep, settings.shop_timezone, ApplyWatch(self.metrics, ports.clock)
+            ports.apply, ports.sweeper, settings.shop_timezone, ApplyWatch(self.metrics, ports.clock)
         )
         consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
         self._loop = ConsumerLoop(

@@ -19,7 +19,7 @@ from etl_worker.file_loader.jobs import Jobs, Statement
 from etl_worker.file_loader.settings import LoaderSettings
 from support.postgres import Database
 from tillstream.apply.engine import Engine
-from tillstream.apply.sweep import sweep
+from tillstream.apply.sweep import Sweeper
 from tillstream.clock import SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.files import FileJob, job_key, job_to_json
@@ -109,7 +109,7 @@ class Shop:
         producer = MemoryProducer(self.broker)
         await producer.start()
         results = await producer.publish(
-            [Outgoing(FILES_TOPIC, job_key(job), job_to_json(job)) for job in jobs], 5
+            [Outgoing(FILES_TOPIC, job_key(job.job_id), job_to_json(job)) for job in jobs], 5
         )
         assert all(result.acknowledged for result in results)
         await producer.stop()
@@ -118,7 +118,8 @@ class Shop:
         """Hand jobs to the consumer's handler, in its transaction."""
         now = datetime.now(UTC)
         records = [
-            Record(FILES_TOPIC, 0, n, job_key(job), job_to_json(job), (), now) for n, job in enumerate(jobs)
+            Record(FILES_TOPIC, 0, n, job_key(job.job_id), job_to_json(job), (), now)
+            for n, job in enumerate(jobs)
         ]
         async with self.conn.transaction():
             await self.app.queue(self.conn, records)
@@ -140,7 +141,7 @@ class Shop:
     async def sweep(self) -> None:
         """Let everything wake up that can."""
         engine = Engine()
-        while await sweep(self.conn, engine):
+        while await Sweeper(engine).sweep(self.conn):
             pass
 
     async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:

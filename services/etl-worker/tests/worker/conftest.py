@@ -17,7 +17,7 @@ from etl_worker.app import App, Ports, build
 from etl_worker.settings import WorkerSettings
 from support.postgres import Database
 from tillstream.apply.engine import Engine
-from tillstream.apply.sweep import sweep
+from tillstream.apply.sweep import Sweeper
 from tillstream.clock import SystemClock
 from tillstream.contracts.entities import TOPIC_OF, Entity
 from tillstream.contracts.envelope import headers_for
@@ -54,7 +54,7 @@ class Works:
                 consumer=MemoryConsumer(self.broker, group="worker"),
                 clock=SystemClock(),
                 apply=engine.apply,
-                sweep=lambda conn, limit: sweep(conn, engine, limit),
+                sweeper=Sweeper(engine),
             ),
         )
 

@@ -2,13 +2,10 @@
 
 import httpx2
 import pytest
-from psycopg import AsyncConnection
 
 from etl_worker.app import App
-from etl_worker.apply_records import SWEEP_LIMIT, SWEEP_ROUNDS, ApplyRecords
-from tillstream.apply.engine import Applied
 from tillstream.contracts.entities import Entity
-from tillstream.testing.builders import UTC_ZONE, event_item, inner_item, order_item, product_item, user_item
+from tillstream.testing.builders import event_item, inner_item, order_item, product_item, user_item
 from tillstream.testing.waiting import eventually
 
 from .conftest import DEADLINE_S, Works, metric
@@ -98,30 +95,3 @@ async def test_a_worker_without_its_database_is_not_ready_and_says_why(works: Wo
         await eventually(is_back, DEADLINE_S)
         live = await client.get(f"http://127.0.0.1:{app.ops.port}/health/live")
         assert live.status_code == 200
-
-
-class EndlessSweep:
-    """Always has more to wake."""
-
-    def __init__(self) -> None:
-        self.rounds = 0
-
-    async def __call__(self, _conn: AsyncConnection, limit: int) -> list[Applied]:
-        self.rounds += 1
-        return [object()] * limit  # type: ignore[list-item] # nobody looks into them
-
-
-class NoWatch:
-    def woke(self, applied: list[Applied]) -> None:
-        assert len(applied) == SWEEP_LIMIT
-
-    async def measure_parked(self, _conn: AsyncConnection) -> None:
-        """Nothing to measure."""
-
-
-async def test_a_wave_of_wakings_does_not_hold_up_the_stream(works: Works) -> None:
-    sweep = EndlessSweep()
-    records = ApplyRecords(None, sweep, UTC_ZONE, NoWatch())  # type: ignore[arg-type] # nothing is applied here
-    async with await AsyncConnection.connect(works.database.worker_dsn) as conn:
-        await records.sweep(conn)
-    assert sweep.rounds == SWEEP_ROUNDS

@@ -11,6 +11,9 @@ from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.reasons import Reason
 
+# Honest batches need one or two. A chain of users who each wait for the next one's address needs one round per user.
+MAX_EMAIL_ROUNDS = 20
+
 
 class ChangePass:
     """Judges and writes the rows that are active in `incoming`. One object serves one transaction."""
@@ -54,10 +57,12 @@ class ChangePass:
 
     async def _apply_users(self) -> None:
         await self._conn.execute(USERS["check_emails_later"])
-        while True:
+        for _ in range(MAX_EMAIL_ROUNDS):
             refused = await self._conn.execute(USERS["refuse_taken_emails"])
             if refused.rowcount == 0:
                 break
+        else:
+            await self._conn.execute(USERS["refuse_contested_emails"])
         await self._conn.execute(USERS["upsert"])
         await self._conn.execute(USERS["check_emails_now"])
 

@@ -1,6 +1,6 @@
 """One pass over the staged events: a single insert for all that is new, a closer look at the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from psycopg import AsyncConnection
 
@@ -8,6 +8,9 @@ from tillstream.apply.statements import EVENTS, STAGING
 from tillstream.apply.verdicts import Verdict
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.reasons import Reason
+from tillstream.errors import TransactionConflict
+
+type _Parent = tuple[str | None, int | None]
 
 _STORED = Verdict(OutcomeKind.STORED)
 _DUPLICATE = Verdict(OutcomeKind.DUPLICATE)
@@ -28,22 +31,27 @@ class EventPass:
         """`ords` are the active rows: `stored` for what the insert took, the judgement of a second look for the rest."""
         verdicts = dict.fromkeys(ords, _STORED)
         cursor = await self._conn.execute(EVENTS["insert"])
-        left = [row[0] for row in await cursor.fetchall()]
-        if left:
-            verdicts |= await self._judge(left)
+        lacking = {ord_: (waits_for, key) for ord_, waits_for, key in await cursor.fetchall()}
+        if lacking:
+            verdicts |= await self._judge(lacking)
         return verdicts
 
     async def refuse(self, ords: Sequence[int], verdict: Verdict) -> dict[int, Verdict]:
         """The verdict for every active row, without touching the table."""
         return dict.fromkeys(ords, verdict)
 
-    async def _judge(self, ords: Sequence[int]) -> dict[int, Verdict]:
-        cursor = await self._conn.execute(EVENTS["judge"], {"ords": list(ords)})
-        return {ord_: _verdict(outcome, *parent) for ord_, outcome, *parent in await cursor.fetchall()}
+    async def _judge(self, lacking: Mapping[int, _Parent]) -> dict[int, Verdict]:
+        """`lacking` are the rows that the insert left, each with the parent that it did not find, if any."""
+        cursor = await self._conn.execute(EVENTS["judge"], {"ords": list(lacking)})
+        return {ord_: _verdict(outcome, lacking[ord_]) for ord_, outcome in await cursor.fetchall()}
 
 
-def _verdict(outcome: str, waits_for: str, waits_key: int) -> Verdict:
-    kind = OutcomeKind(outcome)
-    if kind is OutcomeKind.PARKED:
-        return Verdict(kind, None, waits_for, waits_key)
-    return _DUPLICATE if kind is OutcomeKind.DUPLICATE else _CONFLICT
+def _verdict(outcome: str | None, lacks: _Parent) -> Verdict:
+    if outcome is not None:
+        return _DUPLICATE if outcome == OutcomeKind.DUPLICATE else _CONFLICT
+    waits_for, key = lacks
+    if waits_for is None:
+        raise TransactionConflict(
+            "an event's id was taken and given up by another session at the same moment"
+        )
+    return Verdict(OutcomeKind.PARKED, None, waits_for, key)

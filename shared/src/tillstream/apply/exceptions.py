@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
@@ -27,7 +27,7 @@ class ExceptionWriter:
         self._parked_for = parked_for
 
     async def keep_refusals(self, conn: AsyncConnection, refused: Sequence[Numbered]) -> dict[int, Verdict]:
-        """Quarantines what broke its contract; a second copy of the same refusal is a duplicate."""
+        """Quarantines what broke its contract."""
         verdicts = {}
         for ord_, message in refused:
             assert message.refusal is not None, "a message has either content or a refusal"
@@ -37,58 +37,70 @@ class ExceptionWriter:
     async def keep(
         self, conn: AsyncConnection, numbered: Sequence[Numbered], verdicts: Mapping[int, Verdict]
     ) -> dict[int, Verdict]:
-        """Writes what the verdicts ask for, sorted by message id, and returns them: a refusal that is already kept
-        turns into `duplicate`."""
+        """Writes what the verdicts ask for, sorted by message id, and returns them. A refusal that is kept already is a
+        refusal again, and is kept once."""
         final = dict(verdicts)
-        odd = [
-            (ord_, message)
-            for ord_, message in numbered
-            if message.correction or verdicts[ord_].outcome in {OutcomeKind.PARKED, OutcomeKind.QUARANTINED}
-        ]
-        for ord_, message in sorted(odd, key=lambda pair: pair[1].message_id):
-            final[ord_] = await self._keep_one(conn, message, verdicts[ord_])
+        odd = sorted(
+            (
+                (ord_, message)
+                for ord_, message in numbered
+                if message.correction
+                or verdicts[ord_].outcome in {OutcomeKind.PARKED, OutcomeKind.QUARANTINED}
+            ),
+            key=lambda pair: pair[1].message_id,
+        )
+        await self._park(conn, [each for each in odd if final[each[0]].outcome is OutcomeKind.PARKED], final)
+        refused = [each for each in odd if final[each[0]].outcome is OutcomeKind.QUARANTINED]
+        rows = [_row(message) | _refusal(message, final[ord_]) for ord_, message in refused]
+        await _written(conn, EXCEPTIONS["quarantine"], rows)
+        for ord_, message in odd:
+            if message.correction:
+                await _close_older_entries(conn, message, final[ord_])
         return final
 
-    async def _keep_one(self, conn: AsyncConnection, message: Message, verdict: Verdict) -> Verdict:
-        if verdict.outcome is OutcomeKind.PARKED:
-            verdict = await self._park(conn, message, verdict)
-        if verdict.outcome is OutcomeKind.QUARANTINED:
-            is_new = await self._quarantine(conn, message, verdict)
-            if not is_new and not message.correction:
-                return _DUPLICATE
-        if message.correction:
-            await _close_older_entries(conn, message, verdict)
-        return verdict
+    async def _park(
+        self, conn: AsyncConnection, parked: Sequence[Numbered], final: dict[int, Verdict]
+    ) -> None:
+        """Parks them, or finds that another session parked the same id while this one was judging."""
+        rows = [
+            _row(message)
+            | {
+                "waits_for": final[ord_].waits_for,
+                "waits_key": final[ord_].waits_key,
+                "parked_for": self._parked_for,
+            }
+            for ord_, message in parked
+        ]
+        is_new = await _written(conn, EXCEPTIONS["park"], rows)
+        for (ord_, message), is_first in zip(parked, is_new, strict=True):
+            if not is_first:
+                final[ord_] = await _beside_the_parked(conn, message)
 
-    async def _quarantine(self, conn: AsyncConnection, message: Message, verdict: Verdict) -> bool:
-        reason = verdict.reason
-        assert reason is not None, "a quarantined message has a reason"
-        refusal = message.refusal or Refusal(reason, SENTENCES[reason], _FIELD_OF.get(reason))
-        row = _row(message) | {
-            "reason": reason.value,
-            "field": refusal.field,
-            "message": refusal.message,
-            "correction": message.correction,
-        }
-        cursor = await conn.execute(EXCEPTIONS["quarantine"], row)
-        return await cursor.fetchone() is not None
 
-    async def _park(self, conn: AsyncConnection, message: Message, verdict: Verdict) -> Verdict:
-        """Parks it, or finds that another session parked the same id while this one was judging."""
-        row = _row(message) | {
-            "waits_for": verdict.waits_for,
-            "waits_key": verdict.waits_key,
-            "parked_for": self._parked_for,
-            "correction": message.correction,
-        }
-        cursor = await conn.execute(EXCEPTIONS["park"], row)
-        if await cursor.fetchone() is not None:
-            return verdict
-        cursor = await conn.execute(EXCEPTIONS["parked_content"], {"message_id": message.message_id})
-        first = await cursor.fetchone()
-        if first is None:
-            raise TransactionConflict("a change was parked and woken by another session at the same moment")
-        return _DUPLICATE if first[0] == message.content_hash else _CONFLICT
+async def _beside_the_parked(conn: AsyncConnection, message: Message) -> Verdict:
+    cursor = await conn.execute(EXCEPTIONS["parked_content"], {"message_id": message.message_id})
+    first = await cursor.fetchone()
+    if first is None:
+        raise TransactionConflict("a change was parked and woken by another session at the same moment")
+    return _DUPLICATE if first[0] == message.content_hash else _CONFLICT
+
+
+def _refusal(message: Message, verdict: Verdict) -> dict[str, Any]:
+    reason = verdict.reason
+    assert reason is not None, "a quarantined message has a reason"
+    refusal = message.refusal or Refusal(reason, SENTENCES[reason], _FIELD_OF.get(reason))
+    return {"reason": reason.value, "field": refusal.field, "message": refusal.message}
+
+
+async def _written(
+    conn: AsyncConnection, statement: LiteralString, rows: Sequence[dict[str, Any]]
+) -> list[bool]:
+    """Which of the rows the statement wrote; they go in one pipeline, whatever their number."""
+    if not rows:
+        return []
+    async with conn.cursor() as cursor:
+        await cursor.executemany(statement, rows, returning=True)
+        return [result.rowcount > 0 async for result in cursor.results()]
 
 
 async def _close_older_entries(conn: AsyncConnection, message: Message, verdict: Verdict) -> None:
@@ -97,6 +109,8 @@ async def _close_older_entries(conn: AsyncConnection, message: Message, verdict:
         EXCEPTIONS["resolve"],
         {
             "message_id": message.message_id,
+            "version": message.version,
+            "content_hash": message.content_hash,
             "resolution": "refused_again" if is_refused else verdict.outcome.value,
             "keep": message.content_hash if is_refused else None,
         },
@@ -121,4 +135,5 @@ def _row(message: Message) -> dict[str, Any]:
         "job_id": origin.job_id,
         "line": origin.line,
         "accepted_at": message.accepted_at,
+        "correction": message.correction,
     }

@@ -5,7 +5,8 @@ moment, one that parks a change and one that stores its parent, neither sees the
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -16,47 +17,116 @@ from tillstream.apply.statements import SWEEP
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Origin
 from tillstream.contracts.outcomes import OutcomeKind
-from tillstream.contracts.records import from_json
+from tillstream.contracts.records import KEY_FIELD, from_json
 
-DEFAULT_LIMIT = 1_000
+# What one round looks at of each kind: with more than that waiting, a full turn takes several rounds.
+WINDOW_ROWS = 5_000
+_PARENTS = frozenset({Entity.USER, Entity.PRODUCT, Entity.ORDER})
 _COLUMNS = ("stored", "unchanged", "superseded", "duplicate", "parked", "rejected")
+_ORIGIN_COLUMNS = 13
+_NO_ID = UUID(int=0)
 
 
-async def sweep(conn: AsyncConnection, engine: Engine, limit: int = DEFAULT_LIMIT) -> list[Applied]:
-    """One round, in transactions of its own: at most `limit` waiting changes of each kind.
+@dataclass
+class _Turn:
+    """Where the next round goes on; `start` is before everything."""
 
-    Returns what became of those that woke. Call it again at once while it returns `limit` or more. Safe to run in
-    several processes at a time. Raises psycopg's errors as they are; then nothing of the round was done.
-    """
-    applied: list[Applied] = []
-    for statement, column in (("find_woken", "parked"), ("find_woken_in_quarantine", "rejected")):
+    statement: LiteralString
+    column: str
+    id_name: str
+    start: Mapping[str, Any]
+    at: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.at = self.start
+
+
+class Sweeper:
+    """Remembers how far its turn through the waiting changes is; one per process. Several processes take turns."""
+
+    def __init__(self, engine: Engine, window: int = WINDOW_ROWS) -> None:
+        self._engine = engine
+        self._window = window
+        before = {"waits_for": "", "waits_key": 0}
+        self._turns = (
+            _Turn(SWEEP["look_at_parked"], "parked", "message_id", {**before, "message_id": _NO_ID}),
+            _Turn(SWEEP["look_at_quarantine"], "rejected", "id", {**before, "id": 0}),
+        )
+
+    async def sweep(self, conn: AsyncConnection) -> list[Applied]:
+        """One round, in transactions of its own: what became of the changes that woke in the next stretch of each kind.
+
+        Its work is bounded by the window, however much waits. Raises psycopg's errors as they are; then nothing of the
+        failed transaction was done.
+        """
+        applied: list[Applied] = []
+        for turn in self._turns:
+            async with conn.transaction():
+                applied += await self._round(conn, turn)
         async with conn.transaction():
-            applied += await _wake(conn, engine, SWEEP[statement], column, limit)
-    async with conn.transaction():
-        await _expire(conn, limit)
-    return applied
+            await self._expire(conn)
+        return applied
+
+    async def wake(self, conn: AsyncConnection, stored: Iterable[Applied]) -> list[Applied]:
+        """The hint: applies what waits for the parents of a batch that was just committed. The sweep finds the rest."""
+        parents = sorted({_parent(each.message) for each in stored if _is_new_parent(each)})
+        if not parents:
+            return []
+        async with conn.transaction():
+            if not await _alone(conn):
+                return []
+            kinds, keys = zip(*parents, strict=True)
+            cursor = await conn.execute(
+                SWEEP["parents_waited_for"], {"kinds": list(kinds), "keys": list(keys), "limit": self._window}
+            )
+            return await self._apply(conn, "parked", await cursor.fetchall())
+
+    async def _round(self, conn: AsyncConnection, turn: _Turn) -> list[Applied]:
+        if not await _alone(conn):
+            return []
+        cursor = await conn.execute(turn.statement, {**turn.at, "window": self._window})
+        rows = await cursor.fetchall()
+        applied = await self._apply(conn, turn.column, [row[:_ORIGIN_COLUMNS] for row in rows if row[-1]])
+        is_end = len(rows) < self._window
+        turn.at = turn.start if is_end else _place(rows[-1], turn.id_name)
+        return applied
+
+    async def _apply(
+        self, conn: AsyncConnection, column: str, rows: Sequence[tuple[Any, ...]]
+    ) -> list[Applied]:
+        if not rows:
+            return []
+        applied = await self._engine.apply(conn, [_message(row) for row in rows])
+        await _move_in_statements(conn, column, applied)
+        return applied
+
+    async def _expire(self, conn: AsyncConnection) -> None:
+        cursor = await conn.execute(SWEEP["expire"], {"limit": self._window})
+        for job_id, count in sorted(row for row in await cursor.fetchall() if row[0] is not None):
+            await _move(conn, job_id, Counter(parked=-count, rejected=count))
 
 
-async def _wake(
-    conn: AsyncConnection, engine: Engine, statement: LiteralString, column: str, limit: int
-) -> list[Applied]:
-    cursor = await conn.execute(statement, {"limit": limit})
-    messages = [_message(row) for row in await cursor.fetchall()]
-    if not messages:
-        return []
-    applied = await engine.apply(conn, messages)
-    await _move_in_statements(conn, column, applied)
-    return applied
+async def _alone(conn: AsyncConnection) -> bool:
+    row = await (await conn.execute(SWEEP["alone"])).fetchone()
+    return row == (True,)
 
 
-async def _expire(conn: AsyncConnection, limit: int) -> None:
-    cursor = await conn.execute(SWEEP["expire"], {"limit": limit})
-    for job_id, count in sorted(row for row in await cursor.fetchall() if row[0] is not None):
-        await _move(conn, job_id, Counter(parked=-count, rejected=count))
+def _is_new_parent(applied: Applied) -> bool:
+    return applied.outcome is OutcomeKind.STORED and applied.message.entity in _PARENTS
+
+
+def _parent(message: Message) -> tuple[str, int]:
+    assert message.content is not None, "what was stored has content"
+    return message.entity.value, message.content[KEY_FIELD[message.entity]]
+
+
+def _place(row: tuple[Any, ...], id_name: str) -> dict[str, Any]:
+    waits_for, waits_key, row_id, _ = row[_ORIGIN_COLUMNS:]
+    return {"waits_for": waits_for, "waits_key": waits_key, id_name: row_id}
 
 
 async def _move_in_statements(conn: AsyncConnection, column: str, applied: Iterable[Applied]) -> None:
-    """Job by job, sorted, so that two sweeps cannot lock each other out."""
+    """Job by job, sorted, so that two transactions cannot lock each other out."""
     moves: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
     for result in applied:
         job_id = result.message.origin.job_id

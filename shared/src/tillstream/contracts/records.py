@@ -45,8 +45,11 @@ KEY_FIELD: Final[dict[Entity, str]] = {
     Entity.ORDER_ITEM: "order_item_id",
     Entity.EVENT: "user_id",
 }
+# An event never changes, so that its `updated_at` is no part of what happened.
+_UNHASHED = {Entity.EVENT: {"event_id", "updated_at"}}
 _HASHED_FIELDS = {
-    entity: tuple(name for name in names if name != "event_id") for entity, names in FIELDS.items()
+    entity: tuple(name for name in names if name not in _UNHASHED.get(entity, ()))
+    for entity, names in FIELDS.items()
 }
 _ITEM_FIELDS = tuple(InnerItemRecord.__annotations__)
 _VALIDATE = {entity: TypeAdapter(record).validator.validate_python for entity, record in RECORD_TYPES.items()}
@@ -103,7 +106,7 @@ def from_json(entity: Entity, stored: bytes) -> dict[str, Any]:
 
 
 def content_hash(entity: Entity, content: Mapping[str, Any]) -> bytes:
-    """16 bytes that are equal for equal content, whatever the event's id."""
+    """16 bytes that are equal for equal content, whatever an event's id and `updated_at`."""
     return payload_hash(
         dump_json({name: content[name] for name in _HASHED_FIELDS[entity] if name in content})
     )

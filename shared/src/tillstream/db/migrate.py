@@ -10,13 +10,17 @@ from alembic.config import Config
 from psycopg import sql
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from tillstream.db import queries
-from tillstream.errors import Misconfigured
+from tillstream.db.failures import translate
+from tillstream.errors import DatabaseUnavailable, Misconfigured
 
 _PACKAGE = "tillstream.db"
+_READER = "tillstream_reader"
 # Any number does, as long as every migration takes the same one: two at a time would trip over each other.
+LOCK_WITHIN_S = 30
 _MIGRATION_LOCK = 7_305_112_024
 
 
@@ -27,11 +31,13 @@ def migrate(
 
     `admin_dsn` is a role that may create roles, or one that is a member of `tillstream_owner` where they exist.
     `passwords` maps role names to the passwords they shall have. Raises Misconfigured where the database was made
-    for another time zone and `change_zone` is not set: the days of all past answers would move.
+    for another time zone and `change_zone` is not set: the days of all past answers would move. Raises
+    DatabaseUnavailable where the server is away or a lock is not to be had within LOCK_WITHIN_S; nothing was done then.
     """
     engine = create_engine(make_url(admin_dsn).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     try:
         with engine.begin() as connection:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WITHIN_S}s'"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             _prepare_roles(connection, passwords)
             connection.execute(text("SET LOCAL ROLE tillstream_owner"))
@@ -39,6 +45,9 @@ def migrate(
             _define_shop_day(connection, shop_timezone, change_zone=change_zone)
             _replace_views(connection)
             _grant(connection)
+    except OperationalError as error:
+        cause = translate(error.orig) if isinstance(error.orig, psycopg.Error) else None
+        raise DatabaseUnavailable(f"The migration was not run: {cause or error.orig}") from error
     finally:
         engine.dispose()
 
@@ -58,6 +67,8 @@ def _prepare_roles(connection: Connection, passwords: Mapping[str, str]) -> None
             sql.Identifier(role), sql.Literal(password)
         )
         run_script(connection, change.as_string())
+        if role == _READER:
+            run_script(connection, "ALTER ROLE tillstream_reader SET default_transaction_read_only = on")
     run_script(connection, statements["create_schemas"])
     run_script(connection, statements["close_public"])
 

@@ -22,8 +22,19 @@ CREATE SCHEMA IF NOT EXISTS api AUTHORIZATION tillstream_owner;
 CREATE SCHEMA IF NOT EXISTS reports AUTHORIZATION tillstream_reports;
 
 -- name: close_public
--- Nobody creates or connects by default.
+-- Nobody creates, connects or makes temporary tables by default. Readers' transactions start read-only; what a reader
+-- may touch is decided by the grants all the same.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+DO $database$
+BEGIN
+  EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+  EXECUTE format(
+    'GRANT CONNECT ON DATABASE %I TO tillstream_owner, tillstream_worker, tillstream_reader, tillstream_reports',
+    current_database()
+  );
+  EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO tillstream_worker', current_database());
+END
+$database$;
 
 -- name: grant_worker
 -- What the engine needs and no more: no DDL, no deletes but where a row moves on.

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tillstream.apply.engine import Applied, Engine
-from tillstream.apply.sweep import sweep
+from tillstream.apply.sweep import Sweeper
 from tillstream.contracts.messages import Message
 from tillstream.db.failures import translate
 from tillstream.errors import TransactionConflict
@@ -37,7 +37,7 @@ async def sweep_until_quiet(conn: AsyncConnection, engine: Engine) -> None:
         before = await rows(
             conn, "SELECT message_id, waits_for, waits_key FROM shop.parked ORDER BY message_id"
         )
-        await sweep(conn, engine)
+        await Sweeper(engine).sweep(conn)
         after = await rows(
             conn, "SELECT message_id, waits_for, waits_key FROM shop.parked ORDER BY message_id"
         )

@@ -2,14 +2,19 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from psycopg import AsyncConnection
 
 from support.postgres import Database
+from tillstream.apply.change_pass import MAX_EMAIL_ROUNDS
 from tillstream.apply.engine import ApplyPolicy, Engine
-from tillstream.apply.sweep import sweep
+from tillstream.apply.event_pass import EventPass
+from tillstream.apply.staging import stage
+from tillstream.apply.sweep import Sweeper
+from tillstream.apply.verdicts import Verdict
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Origin, Refusal
 from tillstream.contracts.outcomes import OutcomeKind
@@ -108,7 +113,7 @@ async def test_the_first_content_under_an_id_wins_and_the_second_is_kept_once(
     else:
         outcomes = [(await apply(conn, message))[0] for message in (first, second, first, second)]
 
-    assert outcomes == [STORED, CONFLICT, DUPLICATE, DUPLICATE]
+    assert outcomes == [STORED, CONFLICT, DUPLICATE, CONFLICT]
     assert await rows(conn, "SELECT product_name FROM shop.products") == [("Lamp",)]
     assert await rows(conn, "SELECT reason, payload FROM shop.quarantine") == [
         ("id_conflict", second.payload)
@@ -135,7 +140,10 @@ async def test_an_event_id_with_another_content_is_a_conflict_also_while_the_fir
     assert outcomes == [PARKED, CONFLICT, DUPLICATE]
     assert await rows(conn, "SELECT event_type FROM shop.events") == [("page_view",)]
     assert await rows(conn, "SELECT count(*) FROM shop.parked") == [(0,)]
-    assert await apply(conn, first, second) == [DUPLICATE, DUPLICATE]
+    assert await apply(conn, first, second) == [DUPLICATE, CONFLICT]
+    assert await rows(conn, "SELECT reason FROM shop.quarantine WHERE resolved_at IS NULL") == [
+        ("id_conflict",)
+    ]
 
 
 async def test_what_broke_its_contract_is_kept_once_and_does_not_occupy_its_id(session: Connect) -> None:
@@ -153,11 +161,8 @@ async def test_what_broke_its_contract_is_kept_once_and_does_not_occupy_its_id(s
         refusal=Refusal(Reason.MALFORMED_JSON, "It is not JSON."),
     )
 
-    assert await apply(conn, bad, good, bad) == [
-        (OutcomeKind.QUARANTINED, Reason.MALFORMED_JSON),
-        STORED,
-        DUPLICATE,
-    ]
+    malformed = (OutcomeKind.QUARANTINED, Reason.MALFORMED_JSON)
+    assert await apply(conn, bad, good, bad) == [malformed, STORED, malformed]
     assert await rows(conn, "SELECT payload, message FROM shop.quarantine") == [
         (b"\x00not json", "It is not JSON.")
     ]
@@ -204,7 +209,7 @@ async def test_a_parked_change_is_applied_when_its_last_parent_comes(session: Co
     for parent in parents:
         assert await rows(conn, "SELECT count(*) FROM shop.orders") == [(0,)]
         await apply(conn, parent)
-        await sweep(conn, engine)
+        await Sweeper(engine).sweep(conn)
 
     assert await rows(conn, "SELECT order_item_id FROM shop.order_items ORDER BY 1") == [(1,), (2,)]
     assert await rows(conn, "SELECT outcome FROM shop.changes WHERE entity = 'order'") == [("stored",)]
@@ -220,7 +225,7 @@ async def test_a_parked_change_older_than_what_is_stored_by_then_is_superseded(s
     assert await apply(conn, old, new) == [PARKED, STORED]
     await apply(conn, make(Entity.USER, user(5), number=4))
 
-    assert [(r.outcome, r.reason) for r in await sweep(conn, engine)] == [SUPERSEDED]
+    assert [(r.outcome, r.reason) for r in await Sweeper(engine).sweep(conn)] == [SUPERSEDED]
     assert await rows(conn, "SELECT user_id, status FROM shop.orders") == [(6, "paid")]
 
 
@@ -231,13 +236,13 @@ async def test_what_waited_too_long_is_quarantined_and_still_wakes_when_the_pare
     waiting = [make(Entity.ORDER, order(1, 5), number=1), make(Entity.EVENT, event(5), number=2)]
 
     await apply(conn, *waiting, engine=hasty)
-    await sweep(conn, hasty)
+    await Sweeper(hasty).sweep(conn)
     kept = await rows(conn, "SELECT reason, waits_key FROM shop.quarantine WHERE resolved_at IS NULL")
     assert kept == [("unknown_user", 5), ("unknown_user", 5)]
     assert await apply(conn, *waiting) == [DUPLICATE, DUPLICATE]
 
     await apply(conn, make(Entity.USER, user(5), number=3))
-    await sweep(conn, hasty)
+    await Sweeper(hasty).sweep(conn)
 
     assert await rows(conn, "SELECT count(*) FROM shop.events") == [(1,)]
     assert await rows(conn, "SELECT status FROM shop.orders") == [("paid",)]
@@ -269,6 +274,67 @@ async def test_a_correction_loads_under_its_first_id_and_closes_the_entry(sessio
     assert await apply(conn, right) == [DUPLICATE]
 
 
+async def test_a_wave_of_changes_that_woke_leaves_other_contents_under_their_ids_in_quarantine(
+    session: Connect,
+) -> None:
+    conn, engine = await session(), Engine()
+    one_id = UUID(int=7)
+    first = make(Entity.ORDER, order(1, 5), number=1, message_id=one_id)
+    other = make(Entity.ORDER, order(2, 5), number=2, at=1, message_id=one_id)
+    assert await apply(conn, first, other) == [PARKED, CONFLICT]
+    await apply(conn, make(Entity.USER, user(5), number=3))
+
+    await sweep_until_quiet(conn, engine)
+
+    assert await rows(conn, "SELECT order_id FROM shop.orders") == [(1,)]
+    assert await rows(conn, "SELECT payload FROM shop.quarantine WHERE resolved_at IS NULL") == [
+        (other.payload,)
+    ]
+
+
+async def test_a_parent_that_comes_between_insert_and_judgement_leaves_the_event_parked(
+    session: Connect,
+) -> None:
+    conn, other = await session(0), await session(1)
+    message = make(Entity.EVENT, event(5), number=1)
+
+    class StoresTheUserInBetween(EventPass):
+        async def _judge(self, lacking: Any) -> Any:
+            await apply(other, make(Entity.USER, user(5), number=2))
+            return await super()._judge(lacking)
+
+    async with conn.transaction():
+        await stage(conn, [], [(0, message)], {0})
+        verdicts = await StoresTheUserInBetween(conn).run([0])
+
+    assert verdicts[0] == Verdict(OutcomeKind.PARKED, None, "user", 5)
+
+
+async def test_a_long_chain_of_wanted_emails_ends(session: Connect) -> None:
+    """Each user wants the next one's address, and the last of them one that is taken: nobody can move."""
+    conn, length = await session(), 3 * MAX_EMAIL_ROUNDS
+    settled = [make(Entity.USER, user(n, email=f"{n}@x.org"), number=n) for n in range(1, length + 2)]
+    await apply(conn, *settled)
+    wishes = [
+        make(Entity.USER, user(n, email=f"{n + 1}@x.org"), number=1000 + n, at=1)
+        for n in range(1, length + 1)
+    ]
+
+    assert set(await apply(conn, *wishes)) == {TAKEN}
+
+
+async def test_a_sweep_of_small_windows_comes_round_to_everything(session: Connect) -> None:
+    conn, engine = await session(), Engine()
+    waiting = [make(Entity.EVENT, event(user_id), number=user_id) for user_id in range(1, 8)]
+    await apply(conn, *waiting)
+    await apply(conn, make(Entity.USER, user(7), number=100))
+    sweeper = Sweeper(engine, window=2)
+
+    woken = [await sweeper.sweep(conn) for _ in range(4)]
+
+    assert [len(each) for each in woken] == [0, 0, 0, 1]
+
+
 async def test_a_settled_row_moves_to_its_final_column_in_its_files_statement(session: Connect) -> None:
     conn, engine = await session(), Engine()
     job_id = UUID(int=99)
@@ -282,7 +348,7 @@ async def test_a_settled_row_moves_to_its_final_column_in_its_files_statement(se
     await apply(conn, from_file)
     await apply(conn, make(Entity.USER, user(5), number=3))
 
-    await sweep(conn, engine)
+    await Sweeper(engine).sweep(conn)
 
     assert await rows(
         conn, "SELECT parked, loaded, rejected, status, settled_at IS NOT NULL FROM shop.file_jobs"

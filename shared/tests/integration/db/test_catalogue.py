@@ -11,9 +11,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from support.postgres import PASSWORD, Database, PostgresServer, migrate
+from tillstream.db import migrate as migrations
 from tillstream.db.migrate import migrate as run_migrations
 from tillstream.db.tables import Table
-from tillstream.errors import Misconfigured
+from tillstream.errors import DatabaseUnavailable, Misconfigured
 
 pytestmark = pytest.mark.integration
 
@@ -124,14 +125,26 @@ def test_another_time_zone_is_refused_until_it_is_asked_for(database: Database) 
         ("tillstream_worker", "DELETE FROM shop.quarantine"),
         ("tillstream_worker", "UPDATE shop.settings SET value = 'x'"),
         ("tillstream_reader", "SELECT * FROM shop.orders"),
-        ("tillstream_reader", "CREATE TABLE api.mine (id int)"),
+        ("tillstream_reader", "SET transaction_read_only = off; CREATE TABLE api.mine (id int)"),
+        ("tillstream_reader", "SET transaction_read_only = off; CREATE TEMPORARY TABLE mine (id int)"),
         ("tillstream_reports", "SELECT * FROM shop.users"),
     ],
 )
 def test_no_role_may_do_more_than_its_part(database: Database, role: str, statement: str) -> None:
+    migrate(database.server, database.name)  # a copy of a template does not take its database's rights along
     dsn = database.server.dsn(database.name, role)
     with psycopg.connect(dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
+
+
+def test_a_migration_that_cannot_have_its_lock_says_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_WITHIN_S", 1)
+    with psycopg.connect(database.owner_dsn) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", [migrations._MIGRATION_LOCK])
+        with pytest.raises(DatabaseUnavailable, match="lock timeout"):
+            migrate(database.server, database.name)
 
 
 def test_a_role_gets_the_password_of_the_settings(database: Database) -> None:

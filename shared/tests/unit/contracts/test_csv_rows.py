@@ -1,7 +1,6 @@
 """A row of a CSV file is the item that a JSON client would have sent, and a message of its job."""
 
 from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
 
@@ -24,7 +23,6 @@ EVENT = {
     "event_timestamp": "2024-01-05",
 }
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
-FIRST_ID = UUID("b8f0a1de-6d3e-4a8f-93c1-0d7c1a2b3c4d")
 
 
 def read(
@@ -105,20 +103,6 @@ def test_event_without_an_id_is_known_by_its_content() -> None:
     assert read(spelled, Entity.EVENT, line=9).message_id == message.message_id
     assert read({**bare, "user_id": "2"}, Entity.EVENT).message_id != message.message_id
     assert read({**bare, "user_id": "x"}, Entity.EVENT).message_id == row_message_id(JOB_ID, 2)
-
-
-def test_corrected_row_comes_under_its_first_id_and_version() -> None:
-    corrected = row_message(
-        Entity.USER, USER, payload=b"", job=file_job(), line=5, shop_timezone=UTC_ZONE,
-        first_id=FIRST_ID, first_version=bytes(40),
-    )  # fmt: skip
-    assert (corrected.message_id, corrected.version, corrected.correction) == (FIRST_ID, bytes(40), True)
-    still_bad = row_message(
-        Entity.USER, {**USER, "user_id": "0"}, payload=b"", job=file_job(), line=5, shop_timezone=UTC_ZONE,
-        first_id=FIRST_ID, first_version=bytes(40),
-    )  # fmt: skip
-    assert still_bad.refusal is not None
-    assert (still_bad.message_id, still_bad.correction) == (FIRST_ID, True)
 
 
 def test_row_that_has_no_cells_is_refused_under_its_place() -> None:

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tillstream.contracts.entities import FILES_TOPIC, TOPIC_OF, Entity
+from tillstream.contracts.file_names import MAX_NAME_BYTES, MAX_STORED_NAME_BYTES, harmless, name_problem
 from tillstream.contracts.files import FileJob, job_key, job_to_json, read_job
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.parsing import dump_json, parse_json
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import MAX_VALUE_BYTES
 from tillstream.contracts.topics import MAX_MESSAGE_BYTES, TOPICS
+from tillstream.folders import stored_name
 from tillstream.testing.builders import ACCEPTED_AT, JOB_ID, file_job
 from tillstream.testing.strategies import QUICK, json_values
 
@@ -36,16 +38,38 @@ def job_value(**changed: object) -> bytes:
 )
 def test_job_survives_the_road(job: FileJob) -> None:
     assert read_job(job_to_json(job), ACCEPTED_AT) == job
-    assert job_key(job) == str(JOB_ID).encode()
+    assert job_key(JOB_ID) == str(JOB_ID).encode()
 
 
 @pytest.mark.parametrize(
-    "name", ["..", ".", "../a.csv", "/etc/passwd", "a/b", "a\\b", "", "a\x00b", "x" * 321, 5]
+    "name", ["..", ".", "../a.csv", "/etc/passwd", "a/b", "a\\b", "", "a\x00b", "a\u202eb", "x" * 321, 5]
 )
-def test_stored_name_never_leads_out_of_its_folder(name: object) -> None:
-    refusal = read_job(job_value(stored_name=name), ACCEPTED_AT)
+@pytest.mark.parametrize("field", ["file_name", "stored_name"])
+def test_a_name_never_leads_out_of_its_folder(field: str, name: object) -> None:
+    refusal = read_job(job_value(**{field: name}), ACCEPTED_AT)
     assert isinstance(refusal, Refusal)
-    assert (refusal.reason, refusal.field) == (Reason.INVALID_TEXT, "stored_name")
+    assert (refusal.reason, refusal.field) == (Reason.INVALID_TEXT, field)
+
+
+# What separates, hides or ends a name somewhere comes often enough to be met alone and among others.
+NAMES = st.text(
+    st.sampled_from("a.b/\\ \0\n\x7f\x85\u2028\u202e\ufffeé😀{}%") | st.characters(),
+    max_size=MAX_NAME_BYTES + 1,
+)
+
+
+@given(
+    NAMES | NAMES.map(lambda name: name.encode("utf-8", "replace")[:MAX_NAME_BYTES].decode("utf-8", "ignore"))
+)
+def test_what_the_watcher_claims_the_loader_reads(name: str) -> None:
+    job = file_job(file_name=name, stored_name=stored_name(JOB_ID, name))
+    if name_problem(name) is None:
+        assert read_job(job_to_json(job), ACCEPTED_AT) == job
+
+
+@given(NAMES)
+def test_what_the_watcher_refuses_is_put_away_under_a_name_that_can_be_read(name: str) -> None:
+    assert name_problem(stored_name(JOB_ID, harmless(name)), MAX_STORED_NAME_BYTES) is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 -- name: insert
--- Stores every event whose parents are there and whose id is new, and returns the others.
+-- Stores every event whose parents are there and whose id is new, and returns the others with the parent that they lack.
 WITH waiting AS (
   SELECT message_id FROM shop.parked
   UNION ALL
@@ -29,12 +29,16 @@ stored AS (
   ON CONFLICT (event_id) DO NOTHING
   RETURNING event_id
 )
-SELECT c.ord, c.user_known, c.product_known
+SELECT
+  c.ord,
+  CASE WHEN NOT c.user_known THEN 'user' WHEN NOT c.product_known THEN 'product' END,
+  CASE WHEN NOT c.user_known THEN c.user_id WHEN NOT c.product_known THEN c.product_id END
 FROM checked AS c LEFT JOIN stored AS s USING (event_id)
 WHERE s.event_id IS NULL
 
 -- name: judge
--- What was not stored: known with the same content, known with another, or waiting for a parent.
+-- What was not stored: known with the same content, known with another, or, with no outcome, not known at all. Parents
+-- are not looked at again: one that came since the insert would make this look contradict that one.
 WITH waiting AS (
   SELECT message_id, content_hash FROM shop.parked
   UNION ALL
@@ -51,12 +55,8 @@ SELECT
       END
     WHEN w.message_id IS NOT NULL AND NOT i.correction THEN
       CASE WHEN w.content_hash = i.content_hash THEN 'duplicate' ELSE 'quarantined' END
-    ELSE 'parked'
-  END AS outcome,
-  CASE WHEN u.user_id IS NULL THEN 'user' ELSE 'product' END AS waits_for,
-  CASE WHEN u.user_id IS NULL THEN i.user_id ELSE i.product_id END AS waits_key
+  END AS outcome
 FROM incoming_events AS i
 LEFT JOIN shop.events AS e ON e.event_id = i.event_id
 LEFT JOIN waiting AS w ON w.message_id = i.event_id
-LEFT JOIN shop.users AS u ON u.user_id = i.user_id
 WHERE i.ord = ANY(%(ords)s)

@@ -30,12 +30,15 @@ ON CONFLICT (message_id, content_hash) DO UPDATE SET
   resolved_at = NULL, resolution = NULL, reason = excluded.reason, message = excluded.message, waits_for = NULL,
   waits_key = NULL
 WHERE %(correction)s AND q.resolved_at IS NOT NULL
-RETURNING id
+RETURNING q.id
 
 -- name: resolve
--- A correction went through, or was refused anew: its older entries are settled.
+-- A correction went through, or was refused anew: the entries of its own first attempt are settled. Other contents that
+-- came under the same id were never applied, and stay open.
 UPDATE shop.quarantine SET resolved_at = now(), resolution = %(resolution)s
-WHERE message_id = %(message_id)s AND resolved_at IS NULL AND content_hash IS DISTINCT FROM %(keep)s
+WHERE message_id = %(message_id)s AND version = %(version)s AND resolved_at IS NULL
+  AND (reason <> 'id_conflict' OR content_hash = %(content_hash)s)
+  AND content_hash IS DISTINCT FROM %(keep)s
 
 -- name: unpark
 -- A parked change that was applied or refused no longer waits.

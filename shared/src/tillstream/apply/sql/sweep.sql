@@ -1,33 +1,53 @@
--- name: find_woken
--- Parked changes whose parent is there by now, and expired ones in quarantine, oldest first; rows that another sweep
--- holds are left to it.
-SELECT
-  p.entity, p.message_id, p.source, p.accepted_at, p.version, p.content_hash, p.payload, p.content, p.topic,
+-- name: alone
+-- One sweep at a time, or none: nobody waits for it, and a row that waits needs no lock while its batch is staged.
+SELECT pg_try_advisory_xact_lock(7305112025)
+
+-- name: parents_waited_for
+-- Of the parents that a batch stored, those that something waits for.
+SELECT p.entity, p.message_id, p.source, p.accepted_at, p.version, p.content_hash, p.payload, p.content, p.topic,
   p.kafka_partition, p.kafka_offset, p.job_id, p.line
 FROM shop.parked AS p
-WHERE CASE p.waits_for
-  WHEN 'user' THEN EXISTS (SELECT 1 FROM shop.users WHERE user_id = p.waits_key)
-  WHEN 'product' THEN EXISTS (SELECT 1 FROM shop.products WHERE product_id = p.waits_key)
-  ELSE EXISTS (SELECT 1 FROM shop.orders WHERE order_id = p.waits_key)
-END
+JOIN unnest(%(kinds)s::text[], %(keys)s::bigint[]) AS stored (waits_for, waits_key) USING (waits_for, waits_key)
 ORDER BY p.message_id
 LIMIT %(limit)s
-FOR UPDATE OF p SKIP LOCKED
 
--- name: find_woken_in_quarantine
--- The same for changes that ran out of time.
+-- name: look_at_parked
+-- A stretch of what is parked, from where the last one ended, and whether its parent is there by now.
+WITH window_of AS (
+  SELECT * FROM shop.parked
+  WHERE (waits_for, waits_key, message_id) > (%(waits_for)s, %(waits_key)s, %(message_id)s)
+  ORDER BY waits_for, waits_key, message_id
+  LIMIT %(window)s
+)
 SELECT
-  q.entity, q.message_id, q.source, q.accepted_at, q.version, q.content_hash, q.payload, q.content, q.topic,
-  q.kafka_partition, q.kafka_offset, q.job_id, q.line
-FROM shop.quarantine AS q
-WHERE q.waits_for IS NOT NULL AND q.resolved_at IS NULL AND CASE q.waits_for
-  WHEN 'user' THEN EXISTS (SELECT 1 FROM shop.users WHERE user_id = q.waits_key)
-  WHEN 'product' THEN EXISTS (SELECT 1 FROM shop.products WHERE product_id = q.waits_key)
-  ELSE EXISTS (SELECT 1 FROM shop.orders WHERE order_id = q.waits_key)
-END
-ORDER BY q.message_id
-LIMIT %(limit)s
-FOR UPDATE OF q SKIP LOCKED
+  p.entity, p.message_id, p.source, p.accepted_at, p.version, p.content_hash, p.payload, p.content, p.topic,
+  p.kafka_partition, p.kafka_offset, p.job_id, p.line,
+  p.waits_for, p.waits_key, p.message_id, CASE p.waits_for
+    WHEN 'user' THEN EXISTS (SELECT 1 FROM shop.users WHERE user_id = p.waits_key)
+    WHEN 'product' THEN EXISTS (SELECT 1 FROM shop.products WHERE product_id = p.waits_key)
+    ELSE EXISTS (SELECT 1 FROM shop.orders WHERE order_id = p.waits_key)
+  END AS is_woken
+FROM window_of AS p
+ORDER BY p.waits_for, p.waits_key, p.message_id
+
+-- name: look_at_quarantine
+-- The same for changes that ran out of time.
+WITH window_of AS (
+  SELECT * FROM shop.quarantine
+  WHERE waits_for IS NOT NULL AND resolved_at IS NULL AND (waits_for, waits_key, id) > (%(waits_for)s, %(waits_key)s, %(id)s)
+  ORDER BY waits_for, waits_key, id
+  LIMIT %(window)s
+)
+SELECT
+  p.entity, p.message_id, p.source, p.accepted_at, p.version, p.content_hash, p.payload, p.content, p.topic,
+  p.kafka_partition, p.kafka_offset, p.job_id, p.line,
+  p.waits_for, p.waits_key, p.id, CASE p.waits_for
+    WHEN 'user' THEN EXISTS (SELECT 1 FROM shop.users WHERE user_id = p.waits_key)
+    WHEN 'product' THEN EXISTS (SELECT 1 FROM shop.products WHERE product_id = p.waits_key)
+    ELSE EXISTS (SELECT 1 FROM shop.orders WHERE order_id = p.waits_key)
+  END AS is_woken
+FROM window_of AS p
+ORDER BY p.waits_for, p.waits_key, p.id
 
 -- name: expire
 -- Moves what waited too long to quarantine, where it still wakes if its parent comes.

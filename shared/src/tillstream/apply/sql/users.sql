@@ -26,6 +26,21 @@ UPDATE incoming AS i SET outcome = 'quarantined', reason = 'duplicate_email'
 FROM ranked AS r
 WHERE r.place > 1 AND i.ord = r.ord
 
+-- name: refuse_contested_emails
+-- The end of a quarrel that takes too many rounds: whoever asks for an address that another user holds now, or asked for
+-- first in this batch, is refused, without regard to who might give it up. Nothing is contested after it.
+WITH candidates AS (
+  SELECT ord, key, lower(email) AS email_key FROM incoming WHERE active AND entity = 'user' AND outcome IS NULL
+),
+firsts AS (
+  SELECT DISTINCT ON (email_key) email_key, key FROM candidates ORDER BY email_key, ord
+)
+UPDATE incoming AS i SET outcome = 'quarantined', reason = 'duplicate_email'
+FROM candidates AS c
+JOIN firsts AS f USING (email_key)
+LEFT JOIN shop.users AS u ON u.email_key = c.email_key
+WHERE i.ord = c.ord AND (f.key <> c.key OR u.user_id <> c.key)
+
 -- name: upsert
 -- The newest change of each user, where it is newer than the row.
 WITH winners AS (
