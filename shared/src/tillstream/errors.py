@@ -19,13 +19,17 @@ TillstreamError
 The class decides what the caller does. Anything outside this tree is a bug and ends the process.
 """
 
+from typing import ClassVar
+
 
 class TillstreamError(Exception):
     """The base of every error that Tillstream raises on purpose."""
 
 
 class Retryable(TillstreamError):
-    """The work may succeed later, unchanged."""
+    """The work may succeed later, unchanged. `dependency` is what it waits for: postgres, kafka or folders."""
+
+    dependency: ClassVar[str] = "postgres"
 
 
 class DatabaseUnavailable(Retryable):
@@ -34,6 +38,8 @@ class DatabaseUnavailable(Retryable):
 
 class BrokerUnavailable(Retryable):
     """Kafka cannot be reached, or did not answer before the deadline; what was sent may or may not be stored."""
+
+    dependency: ClassVar[str] = "kafka"
 
 
 class ProducerFull(BrokerUnavailable):

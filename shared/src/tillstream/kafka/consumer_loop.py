@@ -6,7 +6,7 @@ partitions over again and goes on from their rows.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,6 +19,7 @@ from tillstream.errors import (
     DatabaseUnavailable,
     OwnershipLost,
     Retryable,
+    Stalled,
     TransactionConflict,
 )
 from tillstream.kafka.batches import Committed, Doubt, Fenced, Unknown, run_batch
@@ -145,6 +146,7 @@ class ConsumerLoop:
                 await self._take_over()
             await self._apply(await self._fetch())
             if self._clock.monotonic() >= self._next_measure_at:
+                await self._check_membership()
                 await self._measure()
         except Retryable:
             await self._forget()
@@ -154,6 +156,20 @@ class ConsumerLoop:
         await self._consumer.start(self._topics, self._rebalance)
         self._joined = True
         self._outages.reached(KAFKA)
+
+    async def _check_membership(self) -> None:
+        """Raises Stalled for a member that its group has forgotten, BrokerUnavailable where there is nobody to be one of."""
+        if self._stall.lost_its_group(is_settled=self._rebalance.is_settled):
+            await self._consumer.cluster_id()
+            raise Stalled("Kafka answers, but its group does not say what this member is to work on.")
+
+    async def _aside(self, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+        """Work beside the batches. Where another transaction was in its way, the next second does it."""
+        try:
+            with translated():
+                await work(self._link.conn)
+        except TransactionConflict as error:
+            self._watch.retried(error)
 
     # Owning
 
@@ -209,7 +225,6 @@ class ConsumerLoop:
         """Hold nothing, so that the next turn takes everything over again. The broker may be another one by then."""
         self._cluster_id = ""
         self._consumer.pause(self._holdings.next_offsets.keys())
-        self._watch.given_up(self._holdings.epochs.keys())
         self._holdings.clear()
         await self._link.drop()
 
@@ -268,12 +283,10 @@ class ConsumerLoop:
     ) -> None:
         self._holdings.moved(moves)
         self._outages.succeeded()
-        self._outages.reached(POSTGRES)
         self._watch.committed(records, seconds)
         if result.stop:
             self._halt(self._holdings.stopped | result.stop.keys())
-        with translated():
-            await result.committed(self._link.conn)
+        await self._aside(result.committed)
 
     # Measuring
 
@@ -282,8 +295,7 @@ class ConsumerLoop:
         self._next_measure_at = self._clock.monotonic() + self._policy.measure_every_s
         if not self._holdings:
             return
-        with translated():
-            await self._steps.idle(self._link.conn)
+        await self._aside(self._steps.idle)
         try:
             ends = await self._consumer.log_ends(self._holdings.next_offsets.keys())
         except BrokerUnavailable as error:  # what was fetched can be applied all the same

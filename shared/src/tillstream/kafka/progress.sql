@@ -1,7 +1,11 @@
 -- name: measured
--- What readers may know of partitions that this owner still owns; says which of them are stopped.
-INSERT INTO shop.partition_progress AS p (topic, kafka_partition, next_offset, log_end, last_stored_at, measured_at)
-SELECT m.topic, m.kafka_partition, m.next_offset, m.log_end, m.last_stored_at, now()
+-- What readers may know of partitions that this owner still owns; says which of them are stopped. What a partition was
+-- once complete through it stays complete through, so a record in flight after days of silence does not make it old.
+INSERT INTO shop.partition_progress AS p
+    (topic, kafka_partition, next_offset, log_end, last_stored_at, complete_through, measured_at)
+SELECT
+    m.topic, m.kafka_partition, m.next_offset, m.log_end, m.last_stored_at,
+    CASE WHEN m.next_offset >= m.log_end THEN now() ELSE m.last_stored_at END, now()
 FROM unnest(
     %(topics)s::text[], %(partitions)s::smallint[], %(epochs)s::bigint[], %(nexts)s::bigint[], %(ends)s::bigint[],
     %(stored)s::timestamptz[]
@@ -13,6 +17,7 @@ ON CONFLICT (topic, kafka_partition) DO UPDATE
 SET next_offset = excluded.next_offset,
     log_end = excluded.log_end,
     last_stored_at = coalesce(excluded.last_stored_at, p.last_stored_at),
+    complete_through = greatest(p.complete_through, excluded.complete_through),
     measured_at = excluded.measured_at
 RETURNING p.topic, p.kafka_partition, p.stopped_at IS NOT NULL;
 

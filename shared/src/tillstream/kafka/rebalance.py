@@ -26,6 +26,11 @@ class Rebalance:
     def __repr__(self) -> str:
         return f"<Rebalance generation {self.generation}{', revoking' if self.revoking else ''}>"
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the group has said what this member has, and is not dealing it out anew."""
+        return self.generation > 0 and not self.revoking
+
     async def revoked(self, places: frozenset[Place]) -> None:
         """Waits until the running batch is finished. After `patience_s` the fence takes care of what still runs."""
         self.revoking = True

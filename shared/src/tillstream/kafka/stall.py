@@ -21,6 +21,7 @@ class StallWatch:
         self._turn_s = turn_s
         self._turned_at = clock.monotonic()
         self._anything_at = clock.monotonic()
+        self._settled_at = clock.monotonic()
         self._seen: dict[Place, tuple[int, float]] = {}
 
     def turned(self) -> None:
@@ -29,7 +30,15 @@ class StallWatch:
     def excuse(self) -> None:
         """What came before does not count: partitions changed hands, or a server was away."""
         self._seen.clear()
-        self._anything_at = self._clock.monotonic()
+        self._anything_at = self._settled_at = self._clock.monotonic()
+
+    def lost_its_group(self, *, is_settled: bool) -> bool:
+        """Whether this member waits for an assignment, even an empty one, longer than any rebalance takes. aiokafka parks
+        a join that failed without telling anybody who holds no partition."""
+        now = self._clock.monotonic()
+        if is_settled:
+            self._settled_at = now
+        return now - self._settled_at > self._lagging_s
 
     def measured(self, standing: Mapping[Place, tuple[int, int]]) -> None:
         """Next offset and log end of everything that should move. Raises Stalled."""

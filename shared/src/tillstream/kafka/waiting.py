@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from tillstream.clock import Clock
-from tillstream.errors import BrokerUnavailable, Retryable
+from tillstream.errors import Retryable
 from tillstream.kafka.watch import LoopWatch
 
 POSTGRES = "postgres"
@@ -41,7 +41,7 @@ class Outages:
 
     def failed(self, error: Retryable) -> float:
         """Something could not be done now: the seconds to wait. Logs when this is new."""
-        server = KAFKA if isinstance(error, BrokerUnavailable) else POSTGRES
+        server = error.dependency
         now = self._clock.monotonic()
         if now - self._failed_at > 2 * self._backoff.cap_s:
             self._failures = 0
@@ -62,5 +62,7 @@ class Outages:
             self._watch.reached(server)
 
     def succeeded(self) -> None:
-        """A batch was committed: the next failure is a new one."""
+        """A batch was committed: the next failure is a new one, and whatever its work needs is there."""
         self._failures = 0
+        for server in [each for each in self._since if each != KAFKA]:
+            self.reached(server)

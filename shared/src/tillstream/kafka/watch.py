@@ -47,6 +47,7 @@ class MetricsWatch(LoopWatch):
         self._health = health
         self._clock = clock
         self._progress = progress
+        self._shown: set[Place] = set()
 
     @override
     def turned(self) -> None:
@@ -82,12 +83,16 @@ class MetricsWatch(LoopWatch):
 
     @override
     def measured(self, lags: Mapping[Place, int], stopped: Collection[Place]) -> None:
+        self.given_up(self._shown - lags.keys())
         for place, lag in lags.items():
             self._metrics.consumer_lag_records.labels(place.topic, str(place.partition)).set(lag)
             self._metrics.partition_stopped.labels(place.topic, str(place.partition)).set(place in stopped)
+        self._shown |= lags.keys()
 
     @override
     def given_up(self, places: Collection[Place]) -> None:
-        for place in places:
+        """Their series end: another process has them now, and two would not add up."""
+        for place in self._shown.intersection(places):
             for gauge in (self._metrics.consumer_lag_records, self._metrics.partition_stopped):
-                gauge.labels(place.topic, str(place.partition)).set(0)
+                gauge.remove(place.topic, str(place.partition))
+        self._shown.difference_update(places)

@@ -245,3 +245,17 @@ async def test_a_turn_that_does_not_end_is_a_stall() -> None:
     clock.seconds = 181.0
     with pytest.raises(Stalled):
         await asyncio.wait_for(guard, 10.0)
+
+
+def test_a_member_without_an_assignment_has_lost_its_group_after_a_while() -> None:
+    clock = StillClock()
+    stall = StallWatch(clock, lagging_s=60.0, turn_s=180.0)
+    assert not stall.lost_its_group(is_settled=False)
+    clock.seconds += 59.0
+    assert not stall.lost_its_group(is_settled=False)
+    clock.seconds += 2.0
+    assert stall.lost_its_group(is_settled=False)
+    stall.excuse()
+    assert not stall.lost_its_group(is_settled=False)
+    clock.seconds += 600.0
+    assert not stall.lost_its_group(is_settled=True)

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from tillstream.errors import Retryable
 
 
 class DiskUnavailable(Retryable):
     """A folder cannot be read or written now: full, read-only, or gone. Nothing was decided about any file."""
+
+    dependency: ClassVar[str] = "folders"
 
 
 @contextmanager
