@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "support.environment",
+    "support.order",
     "support.places",
     "support.postgres",
     "support.kafka",

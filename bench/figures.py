@@ -37,7 +37,7 @@ def main() -> None:
     state = Path(os.environ.get("STATE") or REPOSITORY / ".local")
     ports = Ports(int(os.environ.get("PORT_OFFSET") or 0))
     stack = Stack(Places(state.absolute(), REPOSITORY / ".cache"), ports, {}, print)
-    print(f"resident memory: {_resident_mb(stack):.0f} MB in all")
+    print(_memory(stack))
     seconds = sorted(_seen_after_s(ports) for _ in range(SINGLES))
     p99 = seconds[int(len(seconds) * 0.99)]
     print(f"POST to visible, {SINGLES} single events: p50 {_ms(statistics.median(seconds))}, p99 {_ms(p99)}")
@@ -45,7 +45,7 @@ def main() -> None:
     print(f"ingest, batches of {BATCH}, {CONNECTIONS} connections: {rate:,.0f} events/s, p99 {_ms(slowest)}")
     with psycopg.connect(stack.dsn("tillstream_worker"), autocommit=True) as connection:
         print(f"worker, backlog of {BACKLOG_BATCHES * BATCH:,}: {_drain(stack, connection):,.0f} events/s")
-    print(f"resident memory: {_resident_mb(stack):.0f} MB in all")
+    print(_memory(stack))
 
 
 def _seen_after_s(ports: Ports) -> float:
@@ -122,13 +122,15 @@ def _moved(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def _resident_mb(stack: Stack) -> float:
+def _memory(stack: Stack) -> str:
+    """RSS is what `ps` shows; it counts PostgreSQL's shared buffers once per back end. USS counts no shared page at all."""
     pids = [part.pid for part in stack.status() if part.pid is not None]
     processes = [
         p for pid in pids for p in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
     ]
-    # Unique memory: PostgreSQL's back ends share their buffers, and counting them once each would invent gigabytes.
-    return sum(process.memory_full_info().uss for process in processes) / 1e6
+    each = [process.memory_full_info() for process in processes]
+    rss, uss = sum(one.rss for one in each), sum(one.uss for one in each)
+    return f"memory of all {len(each)} processes: {rss / 1e6:.0f} MB resident (sum of RSS), {uss / 1e6:.0f} MB unique (sum of USS)"
 
 
 def _ms(seconds: float) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from support import tidy
 from support.tidy import Finding
-from tillstream.observe.definitions import DEFINITIONS
+from tillstream.observe.definitions import DEFINITIONS, Process
 
 pytestmark = pytest.mark.unit
 
@@ -24,6 +24,9 @@ TEXTS = frozenset(
 SETTING = re.compile(r"\bTILLSTREAM_[A-Z0-9_]+\b")
 METRIC = re.compile(r"\btillstream_[a-z0-9_]+\b")
 FOREIGN_LOCKS = ("package-lock.json", "poetry.lock", "Pipfile.lock", "pdm.lock")
+HOMES = {
+    Process.FILE_LOADER: Process.ETL_WORKER
+}  # where the code of a process stands, when not under its own name
 SAME_IN_EVERY_SERVICE = ("__main__.py", "app.py", "settings.py")
 
 Check = Callable[[Path, str], Iterable[Finding]]
@@ -56,6 +59,10 @@ def on_tree(check: Callable[[ast.Module], Iterable[Finding]]) -> Check:
     return lambda _path, source: check(ast.parse(source))
 
 
+def sleeps(path: Path, source: str) -> Iterable[Finding]:
+    return tidy.sleeping_tests(path, ast.parse(source))
+
+
 @pytest.mark.parametrize(
     ("check", "tests"),
     [
@@ -69,7 +76,7 @@ def on_tree(check: Callable[[ast.Module], Iterable[Finding]]) -> Check:
         pytest.param(
             lambda path, source: tidy.stray_arrows(path, ast.parse(source)), False, id="only_app_builds_adapters"
         ),
-        pytest.param(on_tree(tidy.sleeping_tests), True, id="tests_do_not_sleep"),
+        pytest.param(sleeps, None, id="tests_do_not_sleep"),
         pytest.param(on_tree(tidy.left_out_tests), True, id="tests_are_not_left_out"),
         pytest.param(
             lambda path, source: tidy.missing_tier(path, ast.parse(source)), True, id="tests_name_their_tier"
@@ -99,6 +106,18 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     assert sorted(declared - documented) == []
     from_files = {name for name in documented if name.removesuffix("_FILE") in declared}
     assert sorted(documented - declared - from_files) == []
+
+
+@pytest.mark.parametrize("process", list(Process))
+def test_every_metric_is_set_by_the_process_that_serves_it(process: Process) -> None:
+    homes = (Path("shared/src"), Path("services") / HOMES.get(process, process) / "src")
+    code = "\n".join(
+        (ROOT / path).read_text(encoding="utf-8")
+        for path in modules(tests=False)
+        if any(path.is_relative_to(home) for home in homes)
+    )
+    served = [each.field for each in DEFINITIONS if process in each.processes]
+    assert [field for field in served if not re.search(rf"\.{field}\b(?! =)", code)] == []
 
 
 def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
@@ -138,7 +157,10 @@ PLANTED = {
     "naive_utcnow": (on_tree(tidy.naive_times), "src/a.py", "moment = datetime.datetime.utcnow()\n", 1),
     "naive_timestamp": (on_tree(tidy.naive_times), "src/a.py", "moment = datetime.fromtimestamp(0)\n", 1),
     "naive_today": (on_tree(tidy.naive_times), "src/a.py", "day = date.today()\n", 1),
-    "sleeping_test": (on_tree(tidy.sleeping_tests), "tests/test_a.py", "time.sleep(1)\n", 1),
+    "sleeping_test": (sleeps, "tests/test_a.py", "time.sleep(1)\n", 1),
+    "napping_test": (sleeps, "tests/test_a.py", "await asyncio.sleep(POLL_S)\n", 1),
+    "napping_double": (sleeps, "shared/src/tillstream/testing/a.py", "await asyncio.sleep(delay=1)\n", 1),
+    "imported_sleep": (sleeps, "tests/test_a.py", "from asyncio import sleep\n", 1),
     "skipped_test": (on_tree(tidy.left_out_tests), "tests/test_a.py", "pytest.skip('later')\n", 1),
     "expected_failure": (
         on_tree(tidy.left_out_tests), "tests/test_a.py", "@pytest.mark.xfail(strict=False)\ndef test_a(): ...\n", 1
@@ -181,11 +203,22 @@ def test_tidy_code_passes() -> None:
         tidy.long_functions,
         tidy.hidden_imports,
         tidy.naive_times,
-        tidy.sleeping_tests,
         tidy.left_out_tests,
     )
     assert [finding for check in checks for finding in check(tree)] == []
     assert list(tidy.broad_excepts(tree, source)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("tests/test_a.py", "asyncio.sleep(0)"),
+        ("src/a.py", "asyncio.sleep(1)"),
+        (tidy.HELPER, "asyncio.sleep(1)"),
+    ],
+)
+def test_giving_way_and_sleeping_where_it_is_allowed_pass(path: str, source: str) -> None:
+    assert list(sleeps(Path(path), source)) == []
 
 
 def test_undocumented_setting_would_be_found() -> None:

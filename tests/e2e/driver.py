@@ -1,9 +1,7 @@
 """The running shop as its users have it: two addresses and a folder; and the tables, for the proof."""
 
-import asyncio
 import csv
 import io
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +12,11 @@ import httpx2
 import psycopg
 
 from support.stack import RunningStack
+from tillstream.testing import waiting
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 DIRTY = Path(__file__).parents[2] / "data" / "sample-dirty"
 KINDS = ("users", "products", "orders", "order_items", "events")
-POLL_S = 0.05
 WITHIN_S = 30.0
 FINAL = {"loaded", "loaded_with_rejects", "duplicate", "archived", "failed"}
 SIDES = ("loaded", "unchanged", "superseded", "duplicate", "parked", "rejected")
@@ -27,11 +25,9 @@ type Json = dict[str, Any]
 
 
 async def eventually[T](probe: Callable[[], Awaitable[T | None]], within_s: float = WITHIN_S) -> T:
-    """The first answer of the probe that is neither None nor false. An assertion fails when the deadline is over."""
-    deadline = time.monotonic() + within_s
-    while not (found := await probe()):
-        assert time.monotonic() < deadline, f"{probe} was still {found!r} after {within_s:g} s"
-        await asyncio.sleep(POLL_S)
+    """The first answer of the probe that is neither None nor false; a whole stack gets longer than one part."""
+    found = await waiting.eventually(probe, within_s)
+    assert found is not None
     return found
 
 

@@ -129,7 +129,7 @@ def database(postgres_server: PostgresServer, template_database: str) -> Iterato
     """A fresh copy of the migrated database."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(postgres_server.dsn(), autocommit=True) as connection:
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}")
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy OWNER {}")
         names = (sql.Identifier(each) for each in (name, template_database, OWNER))
         connection.execute(statement.format(*names))
     yield Database(postgres_server, name)

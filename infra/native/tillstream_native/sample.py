@@ -1,10 +1,11 @@
 """The sample shop, loaded by the road that every file takes: dropped into the input folder."""
 
+import hashlib
 import shutil
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from tillstream_native import web
 from tillstream_native.places import REPOSITORY, Places
@@ -13,28 +14,29 @@ from tillstream_native.system import CannotRun
 
 SAMPLE = REPOSITORY / "data" / "sample"
 POLL_S = 0.05
+JOBS_PER_PAGE = 500
 ORDER = ("users", "products", "orders", "order_items", "events")
 
+type Job = dict[str, Any]
 
-def load_sample(places: Places, query_port: int, within_s: float) -> list[dict[str, Any]]:
-    """Drop the files that never came before, wait until all are settled, and return their jobs."""
+
+def load_sample(places: Places, query_port: int, within_s: float, sample: Path = SAMPLE) -> list[Job]:
+    """Drop the files whose content never came before, wait until all are settled, and return their jobs."""
     files = sorted(
-        SAMPLE.glob("*.csv"), key=lambda file: ORDER.index(file.stem) if file.stem in ORDER else -1
+        sample.glob("*.csv"), key=lambda file: ORDER.index(file.stem) if file.stem in ORDER else -1
     )
-    for file in files:
-        if _job(query_port, file.name) is None and not _is_on_its_way(places, file.name):
-            drop(file, places)
+    dropped: set[Path] = set()
+    settled: dict[Path, Job] = {}
     deadline = time.monotonic() + within_s
     while True:
-        jobs = {file.name: _job(query_port, file.name) for file in files}
-        settled = [job for job in jobs.values() if job and job["settled_at"]]
-        failed = [job for job in jobs.values() if job and job["status"] == "failed"]
-        if failed:
-            raise CannotRun(f"The sample file {failed[0]['file_name']} failed: {failed[0]['error']}")
+        for file in (file for file in files if file not in settled):
+            job = _load(file, places, query_port, dropped)
+            if job and job["settled_at"]:
+                settled[file] = job
         if len(settled) == len(files):
-            return settled
+            return list(settled.values())
         if time.monotonic() > deadline:
-            waiting = ", ".join(name for name, job in jobs.items() if not (job and job["settled_at"]))
+            waiting = ", ".join(file.name for file in files if file not in settled)
             raise CannotRun(
                 f"{waiting} did not load within {within_s:.0f} s. The loader's log ends with:\n{tail(places.log('file-loader'))}"
             )
@@ -48,17 +50,45 @@ def drop(file: Path, places: Places) -> None:
     half.rename(places.inbox / file.name)
 
 
-def _is_on_its_way(places: Places, name: str) -> bool:
-    return (places.inbox / name).exists() or any((places.data / "work").glob(f"*__{name}"))
-
-
-def _job(query_port: int, file_name: str) -> dict[str, Any] | None:
-    """The newest job of a file; services may still be finding each other, so silence counts as none yet."""
+def _load(file: Path, places: Places, query_port: int, dropped: set[Path]) -> Job | None:
+    """One look after one file, which is dropped at most once. Raises CannotRun when its content does not load."""
+    # Looked for before the jobs are: what is put away in between has its job by then.
+    is_coming = file in dropped or _is_on_its_way(file, places)
     try:
-        status, body = web.get(query_port, f"/jobs?file_name={quote(file_name)}&limit=1")
-    except OSError:
+        jobs = _jobs(file, query_port)
+    except OSError:  # the services may still be finding each other
         return None
-    if status != 200 or not isinstance(body, dict):  # noqa: PLR2004 - HTTP's own number
+    best = next((job for job in jobs if job["settled_at"]), jobs[0] if jobs else None)
+    if best and best["status"] == "failed":
+        raise CannotRun(f"The sample file {file.name} failed: {best['error']}")
+    # Another file of that name, not claimed yet, must not be written over.
+    if best is None and not is_coming and not (places.inbox / file.name).exists():
+        drop(file, places)
+        dropped.add(file)
+    return best
+
+
+def _is_on_its_way(file: Path, places: Places) -> bool:
+    found = (places.inbox / file.name, *(places.data / "work").glob(f"*__{file.name}"))
+    return any(_digest(each) == _digest(file) for each in found)
+
+
+def _jobs(file: Path, query_port: int) -> list[Job]:
+    """Every job of this name and content, newest first: people drop files of their own under the same names."""
+    digest, found = _digest(file), list[Job]()
+    page: Job = {"next_cursor": ""}
+    while (cursor := page["next_cursor"]) is not None:
+        question = {"file_name": file.name, "limit": JOBS_PER_PAGE, **({"cursor": cursor} if cursor else {})}
+        status, page = web.get(query_port, f"/jobs?{urlencode(question)}")
+        if status != 200 or not isinstance(page, dict):  # noqa: PLR2004 - HTTP's own number
+            raise ConnectionError(f"query-api answered /jobs with {status}")
+        found += [job for job in page["jobs"] if job["sha256"] == digest]
+    return found
+
+
+def _digest(file: Path) -> str | None:
+    """In hexadecimal, as jobs have it; None when the file is gone."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except FileNotFoundError:
         return None
-    jobs: list[dict[str, Any]] = body["jobs"]
-    return jobs[0] if jobs else None

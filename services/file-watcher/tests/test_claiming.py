@@ -61,15 +61,34 @@ async def test_hidden_and_unfinished_files_are_not_seen(bench: Bench, name: str)
     assert path.exists()
 
 
-async def test_folders_further_down_are_not_looked_into(bench: Bench) -> None:
-    deep = bench.folders.input / "acme" / "deep"
-    deep.mkdir(parents=True)
-    (deep / "users.csv").write_bytes(b"x")
-    assert await bench.scan_until_stable() == 0
+@pytest.mark.parametrize(("folder", "shown"), [("acme/deep", "'acme/deep'"), ("bidi\u202e", "'bidi\\u202e'")])
+async def test_a_folder_that_is_not_looked_into_is_told_once_for_as_long_as_it_is_there(
+    bench: Bench, folder: str, shown: str
+) -> None:
+    path = bench.folders.input / folder
+    told = []
+    for _ in range(2):
+        path.mkdir(parents=True)
+        (path / "users.csv").write_bytes(b"x")
+        with capture_logs() as logs:
+            assert await bench.scan_until_stable() == 0
+        told.append([each["folder"] for each in logs if each["log_level"] == "warning"])
+        (path / "users.csv").unlink()
+        path.rmdir()
+        assert await bench.app.watch.scan_once() == 0
+    assert told == [[shown], [shown]]
 
 
 @pytest.mark.parametrize(
-    "name", [b"bad\x01name.csv", b"new\nline.csv", b"latin\xe9.csv", b"x" * 201, b"bidi\xe2\x80\xae.csv"]
+    "name",
+    [
+        b"bad\x01name.csv",
+        b"new\nline.csv",
+        b"latin\xe9.csv",
+        b"x" * 201,
+        b"bidi\xe2\x80\xae.csv",
+        b"a\\b.csv",
+    ],
 )
 async def test_a_name_that_is_not_fit_sends_the_file_to_error_with_an_alarm(
     bench: Bench, name: bytes

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -10,20 +9,14 @@ from structlog.testing import capture_logs
 
 from file_watcher.emit import ORPHAN_AFTER_S
 from tillstream.folders import stored_name
+from tillstream.testing.waiting import eventually
 
 from .conftest import STABLE_S, Bench
 
 pytestmark = pytest.mark.unit
 
 DEADLINE_S = 10.0
-POLL_S = 0.01
 JOB_ID = UUID("0190f7a8-7a5c-7cc3-98e4-3f1f2f1c6a11")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - the condition lies outside, nothing can set an event
-            await asyncio.sleep(POLL_S)
 
 
 async def test_a_job_says_all_about_its_file(bench: Bench) -> None:
@@ -133,7 +126,7 @@ async def test_the_running_service_takes_a_file_and_stops_when_asked(bench: Benc
             bench.clock.move(STABLE_S)
             return bool(bench.sent())
 
-        await until(is_sent)
+        await eventually(is_sent)
         stop.set()
         await asyncio.wait_for(working, DEADLINE_S)
     assert list(bench.claimed()) == ["a.csv"]
@@ -144,13 +137,13 @@ async def test_a_hint_wakes_a_watcher_that_scans_seldom(bench: Bench) -> None:
     async with bench.app.running():
         scans = bench.app.metrics.last_success_timestamp_seconds.labels("scan")
         working = asyncio.create_task(bench.app.work(stop))
-        await until(lambda: scans._value.get() > 0)
+        await eventually(lambda: scans._value.get() > 0)
         bench.drop("a.csv")
 
         def is_claimed() -> bool:
             bench.clock.move(STABLE_S)
             return bool(bench.folders.claimed())
 
-        await until(is_claimed)
+        await eventually(is_claimed)
         stop.set()
         await asyncio.wait_for(working, DEADLINE_S)

@@ -133,6 +133,71 @@ async def test_bad_header_is_422_naming_it(bench: Bench, name: str, value: str) 
     assert bench.records() == []
 
 
+@pytest.mark.parametrize("name", ["X-Source", "Idempotency-Key"])
+@pytest.mark.parametrize("second", ["first", "other"])
+async def test_repeated_header_is_422_naming_it(bench: Bench, name: str, second: str) -> None:
+    headers = [(name, "first"), (name.lower(), second)]
+    answer = await bench.client.post("/ingest/events", json=[event_item()], headers=headers)
+    body = problem(answer, 422)
+    assert body["errors"] == [{"name": name, "in": "header", "message": "was given more than once"}]
+    assert bench.records() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("sorce=partner9", "sorce"),
+        ("SOURCE=partner9", "SOURCE"),
+        ("source=a&source=b", "source"),
+        ("source=a&source=a", "source"),
+        ("source=", "source"),
+        ("source=a%0A", "source"),
+        ("source_header=a", "source_header"),
+    ],
+)
+async def test_unknown_repeated_or_unfit_parameter_is_422_naming_it(
+    bench: Bench, query: str, name: str
+) -> None:
+    body = problem(await bench.client.post(f"/ingest/events?{query}", json=[event_item()]), 422)
+    assert [(each["name"], each["in"]) for each in body["errors"]] == [(name, "query")]
+    assert name in body["detail"]
+    assert bench.records() == []
+
+
+async def test_health_refuses_what_it_does_not_know(bench: Bench) -> None:
+    problem(await bench.client.get("/health?verbose=1"), 422)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "sentence"),
+    [
+        (
+            "/ingest/events?source=a%20b",
+            {},
+            "Parameter source: Input should be 1 to 64 letters from A to Z, digits, dots, underscores and hyphens.",
+        ),
+        (
+            "/ingest/events",
+            {"Idempotency-Key": "two words"},
+            "Parameter Idempotency-Key: Input should be 1 to 255 printable ASCII characters without a space.",
+        ),
+    ],
+)
+async def test_broken_form_is_told_in_words(
+    bench: Bench, path: str, headers: dict[str, str], sentence: str
+) -> None:
+    answer = await bench.client.post(path, json=[event_item()], headers=headers)
+    assert problem(answer, 422)["detail"] == sentence
+
+
+async def test_document_still_has_the_forms_for_programs(bench: Bench) -> None:
+    document = (await bench.client.get("/openapi.json")).json()
+    parameters = document["paths"]["/ingest/events"]["post"]["parameters"]
+    patterns = {each["name"]: each["schema"]["anyOf"][0]["pattern"] for each in parameters}
+    source = "^[A-Za-z0-9._-]{1,64}$"
+    assert patterns == {"source": source, "X-Source": source, "Idempotency-Key": "^[!-~]{1,255}$"}
+
+
 async def test_source_said_twice_and_differently_is_422(bench: Bench) -> None:
     headers = {"X-Source": "acme"}
     answer = await bench.client.post("/ingest/events?source=other", json=[event_item()], headers=headers)

@@ -116,6 +116,27 @@ async def test_every_bad_parameter_is_named_in_a_problem(api: Api) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        (
+            "/metrics/daily-revenue?from=0001-01-01",
+            "Parameter from: Input should be a day from 1970-01-01 through 9999-01-01.",
+        ),
+        (
+            "/orders?cursor=a.b",
+            "Parameter cursor: Input should be the `next_cursor` of the page before, unchanged.",
+        ),
+        (
+            "/quarantine?source=a%0A",
+            "Parameter source: Input should have no control characters, such as a line break or a tab.",
+        ),
+    ],
+)
+async def test_a_broken_rule_is_told_in_words(api: Api, path: str, sentence: str) -> None:
+    assert (await api.client.get(path)).json()["detail"] == sentence
+
+
 async def test_all_bad_parameters_are_named_together(api: Api) -> None:
     problem = (await api.client.get("/orders?user_id=x&limit=0&page=2")).json()
     assert sorted(error["name"] for error in problem["errors"]) == ["limit", "page", "user_id"]

@@ -26,6 +26,11 @@ async def _topic(api: Api, name: str) -> Json:
     return found
 
 
+async def _unfinished(api: Api) -> set[int | None]:
+    report, funnel = await api.get("/freshness"), await api.get("/metrics/funnel")
+    return {report["unfinished_files"], funnel["freshness"]["unfinished_files"]}
+
+
 async def test_before_anybody_measured_nothing_is_known(api: Api) -> None:
     answer = await api.get("/metrics/funnel")
     assert answer["freshness"] == {
@@ -34,7 +39,7 @@ async def test_before_anybody_measured_nothing_is_known(api: Api) -> None:
         "lag_seconds": None,
         "lag_records": None,
         "waiting": 0,
-        "unfinished_files": 0,
+        "unfinished_files": None,
     }
 
 
@@ -75,6 +80,27 @@ async def test_behind_the_log_numbers_are_complete_through_the_last_stored_recor
     assert 50 <= freshness["lag_seconds"] < 60
     # Revenue does not depend on events.
     assert (await api.get("/metrics/daily-revenue"))["freshness"]["status"] == "current"
+
+
+async def test_a_record_in_flight_after_days_of_silence_does_not_make_the_numbers_old(
+    api: Api, rows: ShopRows
+) -> None:
+    rows.all_applied(_ago(JUST_NOW))
+    empty_at = _ago(timedelta(seconds=1))
+    rows.progress(
+        "shop.events.v1",
+        2,
+        next_offset=5,
+        log_end=6,
+        last_stored_at=_ago(timedelta(days=3)),
+        complete_through=empty_at,
+        measured_at=_ago(JUST_NOW),
+    )
+    freshness = (await api.get("/metrics/funnel"))["freshness"]
+    assert datetime.fromisoformat(freshness["complete_through"]) == empty_at
+    assert 1 <= freshness["lag_seconds"] < 10
+    topic = await _topic(api, "shop.events.v1")
+    assert 1 <= topic["lag_seconds"] < 10
 
 
 async def test_a_partition_out_of_which_nothing_was_stored_has_no_age(api: Api, rows: ShopRows) -> None:
@@ -131,10 +157,23 @@ async def test_what_waits_or_was_refused_is_counted_by_topic(api: Api, rows: Sho
 
 
 async def test_files_that_are_not_finished_are_counted(api: Api, rows: ShopRows) -> None:
+    rows.all_applied(_ago(JUST_NOW))
     for status in ("queued", "running", "running", "loaded", "failed", "archived"):
         rows.job(status)
-    assert (await api.get("/freshness"))["unfinished_files"] == 3
-    assert (await api.get("/metrics/funnel"))["freshness"]["unfinished_files"] == 3
+    assert await _unfinished(api) == {3}
+    for partition in (0, 2):
+        rows.progress("shop.files.v1", partition, next_offset=5, log_end=7, measured_at=_ago(JUST_NOW))
+    assert await _unfinished(api) == {7}
+
+
+async def test_unfinished_files_are_not_known_while_nobody_reads_their_log(api: Api, rows: ShopRows) -> None:
+    rows.all_applied(_ago(JUST_NOW))
+    rows.job("queued")
+    assert await _unfinished(api) == {1}
+    rows.progress("shop.files.v1", 1, next_offset=5, log_end=5, measured_at=_ago(STALE))
+    assert await _unfinished(api) == {None}
+    rows.run("DELETE FROM shop.partition_progress WHERE topic = 'shop.files.v1'")
+    assert await _unfinished(api) == {None}
 
 
 async def test_a_stopped_partition_is_shown_with_its_reason(api: Api, rows: ShopRows) -> None:

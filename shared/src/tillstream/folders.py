@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+from tillstream.contracts.file_names import MAX_NAME_BYTES
 from tillstream.errors import FileRefused, Misconfigured
 
 JOINT = "__"
 SIDECAR_SUFFIX = ".json"
 REJECTS_SUFFIX = ".rejects.csv"
-# A file name may have 255 bytes; 38 go to the job id and its joint, 12 to the longest suffix.
-MAX_NAME_BYTES = 200
 FOLDER_MODE = 0o750
 # O_NONBLOCK: opening a named pipe must not wait for its other end. It changes nothing for a regular file.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -114,19 +113,6 @@ def job_id_of(name: str) -> UUID | None:
     except ValueError:
         return None
     return job_id if str(job_id) == text else None
-
-
-def name_problem(name: str) -> str | None:
-    """Why a file name is not taken, or None where it is."""
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        return "its name is not UTF-8"
-    if size > MAX_NAME_BYTES:
-        return f"its name has {size} bytes, more than {MAX_NAME_BYTES}"
-    if not name.isprintable():
-        return "its name has a control character or another one that cannot be printed"
-    return None
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tillstream.contracts.file_names import name_problem
 from tillstream.errors import FileRefused
-from tillstream.folders import durable_file, job_id_of, move, name_problem, open_regular, stored_name
+from tillstream.folders import durable_file, job_id_of, move, open_regular, stored_name
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +35,9 @@ def test_ordinary_names_are_taken(name: str) -> None:
     assert name_problem(name) is None
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\0", "\x7f", "\udce9", "é" * 101, "a\u202eb"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "a\\b.csv", "a\nb", "a\0", "\x7f", "\udce9", "é" * 101, "a\u202eb"]
+)
 def test_names_that_could_fool_somebody_are_not(name: str) -> None:
     assert name_problem(name) is not None
 

@@ -15,6 +15,7 @@ from tillstream.apply.engine import Applied, Engine
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.messages import Message
 from tillstream.errors import DatabaseUnavailable, OwnershipLost
+from tillstream.testing.waiting import eventually
 
 from .conftest import Shop, make_app
 from .crashes import Crash, Tripwire, wire_up
@@ -22,7 +23,6 @@ from .crashes import Crash, Tripwire, wire_up
 pytestmark = pytest.mark.fault
 
 DEADLINE_S = 30.0
-POLL_S = 0.02
 JOB_IDS = [UUID(int=number) for number in range(1, 4)]
 HEADER = b"user_id,name,email,signup_date\n"
 # Two chunks and a bit: good rows, a broken one, a key that is repeated across chunks.
@@ -238,22 +238,18 @@ async def test_a_job_that_another_living_process_runs_is_left_to_it(shop: Shop) 
     assert statement.rows == 7
 
 
-async def until(shop: Shop, job: FileJob, status: str) -> dict[str, Any]:
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            rows = await shop.rows("SELECT * FROM shop.file_jobs WHERE job_id = %s", job.job_id)
-            if rows and rows[0]["status"] == status:
-                return rows[0]
-            await asyncio.sleep(POLL_S)
-
-
 async def test_the_whole_process_loads_what_is_sent_and_stops_when_asked(shop: Shop) -> None:
     stop = asyncio.Event()
     job = shop.claim("users.csv", HEADER + b"1,Ann,ann@example.org,2024-01-05\n")
     async with shop.app.running():
         working = asyncio.create_task(shop.app.work(stop))
         await shop.send(job)
-        await until(shop, job, "loaded")
+        await eventually(
+            lambda: shop.rows(
+                "SELECT 1 FROM shop.file_jobs WHERE job_id = %s AND status = 'loaded'", job.job_id
+            ),
+            DEADLINE_S,
+        )
         stop.set()
         await asyncio.wait_for(working, DEADLINE_S)
     assert (await shop.job(job.job_id))["loaded"] == 1
@@ -293,9 +289,7 @@ async def test_a_database_that_restarts_under_way_costs_nothing(shop: Shop) -> N
     async with shop.app.running():
         working = asyncio.create_task(shop.app.work(stop))
         await shop.send(job)
-        async with asyncio.timeout(DEADLINE_S):
-            while shop.files()["processed"] != ["users.csv"]:  # noqa: ASYNC110 - nothing could set an event
-                await asyncio.sleep(POLL_S)
+        await eventually(lambda: shop.files()["processed"] == ["users.csv"], DEADLINE_S)
         stop.set()
         await asyncio.wait_for(working, DEADLINE_S)
     await shop.conn.close()

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import override
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors, sql
 from pydantic import SecretStr
 
 from etl_worker.file_loader.app import build
@@ -15,8 +17,12 @@ from etl_worker.file_loader.jobs import Jobs
 from etl_worker.file_loader.settings import LoaderSettings
 from tillstream.apply.engine import Applied, Engine
 from tillstream.clock import SystemClock
+from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.messages import Message
-from tillstream.errors import Misconfigured
+from tillstream.db.connections import connect
+from tillstream.errors import DatabaseUnavailable, Misconfigured
+from tillstream.kafka.records import Record
+from tillstream.kafka.steps import commit
 
 from .conftest import CHUNK_ROWS, Shop
 
@@ -25,6 +31,8 @@ pytestmark = pytest.mark.integration
 HEADER = b"user_id,name,email,signup_date\n"
 USERS = HEADER + b"".join(b"%d,N,u%d@example.org,2024-01-05\n" % (n, n) for n in range(1, 3 * CHUNK_ROWS + 1))
 MUCH = 1_000_000
+MINUTE_S = 60.0
+DEADLINE_S = 30.0
 
 
 async def test_a_job_that_is_sent_again_and_again_is_run_once(shop: Shop) -> None:
@@ -65,6 +73,126 @@ async def test_a_database_with_other_days_is_refused(shop: Shop) -> None:
     async with app.running():
         with pytest.raises(Misconfigured, match="Asia/Kathmandu"):
             await app.work(asyncio.Event())
+
+
+async def test_a_database_that_is_not_migrated_is_refused(shop: Shop) -> None:
+    empty = sql.Identifier(f"{shop.database.name}_empty")
+    server = shop.database.server
+    with psycopg.connect(server.dsn(), autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {}").format(empty))
+        try:
+            dsn = server.dsn(f"{shop.database.name}_empty", "tillstream_worker")
+            settings = LoaderSettings(
+                env="development", ops_port=0, database_url=SecretStr(dsn), data_dir=shop.folders.root
+            )
+            app = build(settings, shop.ports())
+            with pytest.raises(Misconfigured, match="tillstream migrate"):
+                await app.runner.run_next()
+        finally:
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(empty))
+
+
+async def test_a_record_that_is_no_job_is_kept_once_however_often_it_is_sent(shop: Shop) -> None:
+    now = datetime.now(UTC)
+    for offset, value in enumerate([b"no job", b"no job", b"nor this", b"no job"]):
+        async with shop.conn.transaction():
+            await shop.app.queue(shop.conn, [Record(FILES_TOPIC, 0, offset, None, value, (), now)])
+    kept = await shop.rows("SELECT payload, kafka_offset FROM shop.quarantine ORDER BY kafka_offset")
+    assert [(bytes(row["payload"]), row["kafka_offset"]) for row in kept] == [
+        (b"no job", 0),
+        (b"nor this", 2),
+    ]
+
+
+class Gate:
+    """An engine that waits in its first chunk until it may go on."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+        self._engine = Engine()
+
+    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+        self.reached.set()
+        await self.open.wait()
+        return await self._engine.apply(conn, messages)
+
+
+async def test_a_loader_that_lost_its_job_to_another_one_does_not_take_it_back(shop: Shop) -> None:
+    job = shop.claim("users.csv", USERS)
+    await shop.queue(job)
+    gates = Gate(), Gate()
+    first, second = (shop.start(replace(shop.ports(), apply=gate.apply)).runner for gate in gates)
+    async with asyncio.timeout(DEADLINE_S):
+        loses = asyncio.create_task(first.run_next())
+        await gates[0].reached.wait()
+        wins = asyncio.create_task(second.run_next())
+        await gates[1].reached.wait()
+        gates[0].open.set()
+        with pytest.raises(DatabaseUnavailable):
+            await loses
+        assert await first.run_next() is None
+        gates[1].open.set()
+        statement = await wins
+    assert statement is not None
+    assert (statement.status, statement.loaded) == ("loaded", 3 * CHUNK_ROWS)
+    assert await first.run_next() is None
+    assert (await shop.job(job.job_id))["lease_epoch"] == 2
+
+
+async def test_a_lease_is_inherited_once(shop: Shop) -> None:
+    """Of two loaders that start at once, the slower one leaves the job to the quicker one."""
+    await shop.queue(shop.claim("users.csv", USERS))
+    jobs, no_wait = Jobs(), timedelta()
+    owner, quick, slow = [
+        await connect(shop.database.worker_dsn, application_name="loader-test") for _ in range(3)
+    ]
+    async with owner, quick, slow:
+        taken = await jobs.take(owner, no_wait, {})
+        inherited = await jobs.running(quick)
+        again = await jobs.take(quick, no_wait, inherited)
+        assert taken is not None
+        assert again is not None
+        assert again.job_id == taken.job_id
+        assert await jobs.take(slow, no_wait, inherited) is None
+
+
+class MovedClock(SystemClock):
+    """The system's clock, and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    @override
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+async def test_an_attempt_that_was_rolled_back_counts_in_the_time_a_file_took(shop: Shop) -> None:
+    clock = MovedClock()
+    commits = 0
+
+    async def commit_after_a_conflict(conn: AsyncConnection) -> None:
+        nonlocal commits
+        commits += 1
+        if commits == 1:
+            raise errors.SerializationFailure
+        await commit(conn)
+
+    async def apply_for_a_minute_at_first(
+        conn: AsyncConnection, messages: Sequence[Message]
+    ) -> list[Applied]:
+        if commits == 0:
+            clock.ahead_s += MINUTE_S
+        return await Engine().apply(conn, messages)
+
+    ports = replace(
+        shop.ports(), clock=clock, apply=apply_for_a_minute_at_first, commit=commit_after_a_conflict
+    )
+    shop.start(ports)
+    job = await shop.load("users.csv", USERS)
+    assert (job["status"], job["loaded"], commits) == ("loaded", 3 * CHUNK_ROWS, 4)
+    assert MINUTE_S <= job["elapsed_seconds"] < 2 * MINUTE_S
 
 
 class LaggingJobs(Jobs):

@@ -8,15 +8,14 @@ import structlog
 
 from file_watcher.scan import Dropped
 from tillstream.clock import Clock
+from tillstream.contracts.file_names import harmless, name_problem
 from tillstream.contracts.files import FileJob, job_to_json
 from tillstream.contracts.ids import new_id
 from tillstream.errors import FileRefused
 from tillstream.folders import (
-    MAX_NAME_BYTES,
     Folders,
     durable_file,
     move,
-    name_problem,
     open_regular,
     stored_name,
 )
@@ -94,7 +93,7 @@ class Claimer:
         return job
 
     def _refuse(self, path: Path, problem: str, name: str | None = None) -> None:
-        target = self._folders.error / (name or stored_name(new_id(), _harmless(path.name)))
+        target = self._folders.error / (name or stored_name(new_id(), harmless(path.name)))
         try:
             move(path, target)
         except FileNotFoundError:
@@ -121,9 +120,3 @@ class Claimer:
 def _is_same(path: Path, facts: os.stat_result) -> bool:
     now = path.lstat()
     return (now.st_dev, now.st_ino) == (facts.st_dev, facts.st_ino)
-
-
-def _harmless(name: str) -> str:
-    """The name with everything replaced that made it unfit."""
-    printable = "".join(each if each.isprintable() else "_" for each in name)
-    return printable.encode("utf-8", "replace")[:MAX_NAME_BYTES].decode("utf-8", "ignore")

@@ -9,6 +9,7 @@ import structlog
 
 from tillstream.clock import Clock
 from tillstream.contracts.entities import FILES_TOPIC
+from tillstream.contracts.files import job_key
 from tillstream.errors import BrokerUnavailable, ProducerFull
 from tillstream.folders import SIDECAR_SUFFIX, Folders, job_id_of
 from tillstream.kafka.ports import Producer
@@ -97,9 +98,7 @@ class Emitter:
 
     async def _send(self, job_ids: Iterable[UUID]) -> bool:
         jobs = {job_id: value for job_id in job_ids if (value := self._job(job_id)) is not None}
-        records = [
-            Outgoing(FILES_TOPIC, str(job_id).encode(), value, _HEADERS) for job_id, value in jobs.items()
-        ]
+        records = [Outgoing(FILES_TOPIC, job_key(job_id), value, _HEADERS) for job_id, value in jobs.items()]
         if not records:
             return True
         try:

@@ -2,14 +2,14 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from tillstream.contracts.file_names import name_problem
 from tillstream.contracts.rules import is_text
-from tillstream.folders import name_problem
 
 IGNORED_SUFFIXES = (".tmp", ".part")
 IGNORED_PREFIX = "."
@@ -34,15 +34,39 @@ class Dropped:
         return (self.inode, self.bytes, self.changed_ns)
 
 
-def scan(folder: Path, default_source: str) -> list[Dropped]:
-    """Everything in the folder and, one level down, in the folders of sources, by name. Raises OSError."""
-    found = list(_scan_one(folder, default_source))
-    for entry in _source_folders(folder):
-        try:
-            found += _scan_one(Path(entry.path), entry.name)
-        except FileNotFoundError:
-            continue  # the partner has just removed it
-    return sorted(found, key=lambda dropped: os.fsencode(dropped.path))
+class InputFolder:
+    """The folder in which partners drop. Folders in it that are not looked into are said once."""
+
+    def __init__(self, folder: Path, default_source: str) -> None:
+        self._folder = folder
+        self._default_source = default_source
+        self._told: set[str] = set()
+
+    def scan(self) -> list[Dropped]:
+        """Everything in the folder and, one level down, in the folders of sources, by name. Raises OSError."""
+        passed_over: dict[str, str] = {}
+        found = list(_scan_one(self._folder, self._default_source))
+        for entry in _folders_in(self._folder):
+            if name_problem(entry.name) is not None or not is_text(entry.name):
+                passed_over[entry.path] = "its name is not fit to be a source"
+                continue
+            try:
+                found += _scan_one(Path(entry.path), entry.name)
+                deeper = _folders_in(entry.path)
+            except FileNotFoundError:
+                continue  # the partner has just removed it
+            passed_over.update((each.path, "files are taken one level down only") for each in deeper)
+        self._tell(passed_over)
+        return sorted(found, key=lambda dropped: os.fsencode(dropped.path))
+
+    def _tell(self, passed_over: Mapping[str, str]) -> None:
+        for path in sorted(passed_over.keys() - self._told, key=os.fsencode):
+            _log.warning(
+                "A folder is passed over, with all that is in it.",
+                folder=ascii(os.path.relpath(path, self._folder)),
+                problem=passed_over[path],
+            )
+        self._told = set(passed_over)
 
 
 def _scan_one(folder: Path, source: str) -> Iterator[Dropped]:
@@ -65,18 +89,9 @@ def _scan_one(folder: Path, source: str) -> Iterator[Dropped]:
                 )
 
 
-def _source_folders(folder: Path) -> list[os.DirEntry[str]]:
+def _folders_in(folder: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        folders = [
-            each for each in entries if each.is_dir(follow_symlinks=False) and not _is_ignored(each.name)
-        ]
-    good = [each for each in folders if name_problem(each.name) is None and is_text(each.name)]
-    for each in folders:
-        if each not in good:
-            _log.warning(
-                "A folder is passed over: its name is not fit to be a source.", folder=ascii(each.name)
-            )
-    return good
+        return [each for each in entries if each.is_dir(follow_symlinks=False) and not _is_ignored(each.name)]
 
 
 def _is_ignored(name: str) -> bool:

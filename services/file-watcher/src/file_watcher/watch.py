@@ -7,7 +7,7 @@ import structlog
 
 from file_watcher.claim import Claimer
 from file_watcher.emit import Emitter
-from file_watcher.scan import scan
+from file_watcher.scan import InputFolder
 from file_watcher.stability import Stability
 from tillstream.clock import Clock
 from tillstream.folders import Folders
@@ -42,6 +42,7 @@ class Watch:
         progress: Progress,
     ) -> None:
         self._folders = folders
+        self._input = InputFolder(folders.input, policy.default_source)
         self._claimer = claimer
         self._stability = stability
         self._emitter = emitter
@@ -77,7 +78,7 @@ class Watch:
 
         A file that cannot be moved does not keep the others waiting: its error is raised at the end.
         """
-        dropped = scan(self._folders.input, self._policy.default_source)
+        dropped = self._input.scan()
         self._metrics.folder_files.labels("input").set(len(dropped))
         self._claimer.forget_others({each.path for each in dropped})
         claimed = 0

@@ -61,6 +61,10 @@ _HEALTH = {
 }
 HEALTH_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The broker answers.", "content": {JSON_TYPE: {"schema": _HEALTH}}},
+    422: {
+        "description": "A parameter is wrong: this route has none.",
+        "content": {PROBLEM_JSON: {"schema": _PARAMETER_PROBLEM}},
+    },
     503: {"description": "The broker does not answer.", "content": {JSON_TYPE: {"schema": _HEALTH}}},
 }
 

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import FastAPI, Header, Query
+from fastapi import Depends, FastAPI, Header, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,34 +19,46 @@ from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import DEFAULT_SOURCE
 from tillstream.http.json_response import json_response
-from tillstream.http.problems import Problem
+from tillstream.http.parameters import (
+    Form,
+    Parameters,
+    bad_parameter,
+    refuse_repeated,
+    refuse_repeated_headers,
+)
 from tillstream.observe.health import Health
 
 HEALTH_PATH = "/health"
 SOURCE_HEADER = "X-Source"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
-SOURCE_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
-IDEMPOTENCY_PATTERN = r"^[!-~]{1,255}$"
 
-SourceParameter = Annotated[
-    str | None, Query(pattern=SOURCE_PATTERN, description="Who sends it; the same as the header X-Source.")
+Source = Annotated[
+    str,
+    Form(r"^[A-Za-z0-9._-]{1,64}$", "be 1 to 64 letters from A to Z, digits, dots, underscores and hyphens"),
+]
+IdempotencyKey = Annotated[
+    str, Form(r"^[!-~]{1,255}$", "be 1 to 255 printable ASCII characters without a space")
 ]
 SourceHeader = Annotated[
-    str | None,
+    Source | None,
     Header(
         alias=SOURCE_HEADER,
-        pattern=SOURCE_PATTERN,
         description=f"The application or partner that sends it; ids belong to it. `{DEFAULT_SOURCE}` by default.",
     ),
 ]
 IdempotencyHeader = Annotated[
-    str | None,
+    IdempotencyKey | None,
     Header(
         alias=IDEMPOTENCY_HEADER,
-        pattern=IDEMPOTENCY_PATTERN,
         description="Unique to this body, best a UUID. The same body under the same key is stored once.",
     ),
 ]
+
+
+class IngestParameters(Parameters):
+    source: Source | None = Field(
+        default=None, description=f"Who sends it; the same as the header {SOURCE_HEADER}."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,7 @@ class Door:
 
 def add_routes(app: FastAPI, door: Door) -> None:
     """POST /ingest/{events,orders,users,products} and GET /health."""
+    once = [Depends(refuse_repeated), Depends(refuse_repeated_headers(SOURCE_HEADER, IDEMPOTENCY_HEADER))]
     for entity in PLURAL:
         app.add_api_route(
             ingest_path(entity),
@@ -72,6 +86,7 @@ def add_routes(app: FastAPI, door: Door) -> None:
             openapi_extra={"requestBody": request_body(entity, door.policy)},
             tags=["ingest"],
             operation_id=f"ingest_{PLURAL[entity]}",
+            dependencies=once,
         )
     app.add_api_route(
         HEALTH_PATH,
@@ -81,6 +96,7 @@ def add_routes(app: FastAPI, door: Door) -> None:
         responses=HEALTH_RESPONSES,
         tags=["health"],
         operation_id="health",
+        dependencies=[Depends(refuse_repeated)],
     )
 
 
@@ -93,11 +109,11 @@ def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
 
     async def ingest(
         request: Request,
-        source: SourceParameter = None,
+        query: Annotated[IngestParameters, Query()],
         source_header: SourceHeader = None,
         idempotency_key: IdempotencyHeader = None,
     ) -> Response:
-        sender = _one_source(source, source_header)
+        sender = _one_source(query.source, source_header)
         kind = media_type(request.headers)
         with door.room.seat() as seat:
             body = await read_body(request.receive, seat)
@@ -108,8 +124,8 @@ def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
     return ingest
 
 
-def _health(door: Door) -> Callable[[], Awaitable[Response]]:
-    async def health() -> Response:
+def _health(door: Door) -> Callable[..., Awaitable[Response]]:
+    async def health(_query: Annotated[Parameters, Query()]) -> Response:
         report = await door.health.ready()
         status = "healthy" if report.ok else "degraded"
         body = {"status": status, "timestamp": door.clock.now(), "problems": report.problems}
@@ -122,5 +138,5 @@ def _health(door: Door) -> Callable[[], Awaitable[Response]]:
 
 def _one_source(parameter: str | None, header: str | None) -> str:
     if parameter is not None and header is not None and parameter != header:
-        raise Problem(422, f"Parameter source: it differs from the header {SOURCE_HEADER}.")
+        raise bad_parameter("source", f"differs from the header {SOURCE_HEADER}")
     return parameter or header or DEFAULT_SOURCE

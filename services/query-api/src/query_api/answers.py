@@ -23,6 +23,14 @@ class Health(TypedDict):
     timestamp: datetime
 
 
+UnfinishedFiles = Annotated[
+    Count | None,
+    Field(
+        description="File jobs that are queued, running, or still in the log. Null means that it is not known."
+    ),
+]
+
+
 class Freshness(TypedDict):
     """How sure the numbers beside it are. Null means that it is not known."""
 
@@ -35,7 +43,7 @@ class Freshness(TypedDict):
     waiting: Annotated[
         Count, Field(description="Accepted records that no number counts yet: in the log, or parked.")
     ]
-    unfinished_files: Annotated[Count, Field(description="File jobs that are queued or running.")]
+    unfinished_files: UnfinishedFiles
 
 
 class Item(TypedDict):
@@ -216,7 +224,7 @@ class TopicFreshness(TypedDict):
 
 class FreshnessReport(TypedDict):
     topics: list[TopicFreshness]
-    unfinished_files: Count
+    unfinished_files: UnfinishedFiles
     timestamp: datetime
 
 

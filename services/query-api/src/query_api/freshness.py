@@ -32,6 +32,6 @@ async def report_freshness(reader: Reader, now: datetime) -> dict[str, Any]:
         ]
     return {
         "topics": topics,
-        "unfinished_files": unfinished["files"] if unfinished else 0,
+        "unfinished_files": unfinished["files"] if unfinished else None,
         "timestamp": now,
     }

@@ -9,11 +9,12 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from query_api.cursors import MAX_CURSOR_CHARS, MAX_ID
 from tillstream.contracts.reasons import Reason
+from tillstream.http.parameters import Form, Parameters
 
 MAX_PAGE_ROWS = 500
 DEFAULT_PAGE_ROWS = 50
@@ -39,24 +40,34 @@ def _plain_day(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return date.fromisoformat(value if _is_day(value) else "")
+        day = date.fromisoformat(value if _is_day(value) else "")
     except ValueError:
         raise PydanticCustomError(
             "day", "Input should be a day of the calendar written as YYYY-MM-DD"
         ) from None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise PydanticCustomError(
+            "day_range",
+            "Input should be a day from {first} through {last}",
+            {"first": FIRST_DAY.isoformat(), "last": LAST_DAY.isoformat()},
+        )
+    return day
 
 
 WholeNumber = Annotated[int, BeforeValidator(_plain_number)]
 Id = Annotated[WholeNumber, Field(ge=1, le=MAX_ID)]
 Limit = Annotated[WholeNumber, Field(ge=1, le=MAX_PAGE_ROWS, description="How many rows at most.")]
-Day = Annotated[date, BeforeValidator(_plain_day), Field(ge=FIRST_DAY, le=LAST_DAY)]
+Day = Annotated[date, BeforeValidator(_plain_day)]
 # What PostgreSQL cannot hold, and what nobody types, is refused here: U+0000 and the other control characters.
 Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARS, pattern=r"^[^\x00-\x1f\x7f]+$")
+    str,
+    StringConstraints(min_length=1, max_length=MAX_TEXT_CHARS),
+    Form(r"^[^\x00-\x1f\x7f]+$", "have no control characters, such as a line break or a tab"),
 ]
 CursorText = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=MAX_CURSOR_CHARS, pattern=r"^[A-Za-z0-9_-]+$"),
+    StringConstraints(min_length=1, max_length=MAX_CURSOR_CHARS),
+    Form(r"^[A-Za-z0-9_-]+$", "be the `next_cursor` of the page before, unchanged"),
     Field(description="`next_cursor` of the page before."),
 ]
 
@@ -71,12 +82,6 @@ class JobStatus(StrEnum):
     DUPLICATE = "duplicate"
     ARCHIVED = "archived"
     FAILED = "failed"
-
-
-class Parameters(BaseModel):
-    """None at all; the base of the others."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class OrdersParameters(Parameters):

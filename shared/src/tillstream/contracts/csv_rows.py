@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NotRequired, Protocol
 from uuid import UUID
@@ -67,15 +66,12 @@ def row_message(
     job: JobFacts,
     line: int,
     shop_timezone: ZoneInfo,
-    first_id: UUID | None = None,
-    first_version: bytes | None = None,
 ) -> Message:
     """The message of one row. Never raises for what the cells hold: a refusal instead.
 
     Its version begins with `updated_at`, else the file's `as_of`, else its claim time; `accepted_at` is the claim time
     and the position the line. Ids: an event's own id under the job's source, else one made from its content; of any
-    other row, and of a refused event without a readable id, one made from job and line. `first_id` and `first_version` are those of
-    the first attempt, where the row comes from a corrected rejects file: they replace id and version.
+    other row, and of a refused event without a readable id, one made from job and line.
     """
     arrival = _arrival(entity, payload, job, line, shop_timezone)
 
@@ -84,7 +80,7 @@ def row_message(
             return row_event_id(job.source, digest)
         return row_message_id(job.job_id, line)
 
-    return _as_first(arrived(arrival, from_csv(entity, cells), other_id), first_id, first_version)
+    return arrived(arrival, from_csv(entity, cells), other_id)
 
 
 def refused_row(
@@ -95,12 +91,10 @@ def refused_row(
     job: JobFacts,
     line: int,
     shop_timezone: ZoneInfo,
-    first_id: UUID | None = None,
-    first_version: bytes | None = None,
 ) -> Message:
     """The message of a row that has no cells to check: ragged, or not UTF-8; or that repeats a key of its file."""
     arrival = _arrival(entity, payload, job, line, shop_timezone)
-    return _as_first(refused(arrival, refusal, row_message_id(job.job_id, line)), first_id, first_version)
+    return refused(arrival, refusal, row_message_id(job.job_id, line))
 
 
 def _arrival(entity: Entity, payload: bytes, job: JobFacts, line: int, shop_timezone: ZoneInfo) -> Arrival:
@@ -113,9 +107,3 @@ def _arrival(entity: Entity, payload: bytes, job: JobFacts, line: int, shop_time
         payload=payload,
         origin=Origin(job_id=job.job_id, line=line),
     )
-
-
-def _as_first(message: Message, first_id: UUID | None, first_version: bytes | None) -> Message:
-    if first_id is None:
-        return message
-    return replace(message, message_id=first_id, version=first_version or message.version, correction=True)

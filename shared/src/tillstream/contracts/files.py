@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from tillstream.contracts.entities import Entity
+from tillstream.contracts.file_names import MAX_NAME_BYTES, MAX_STORED_NAME_BYTES, name_problem
 from tillstream.contracts.ids import read_uuid
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.parsing import dump_json, parse_json
@@ -44,11 +45,14 @@ class FileJob:
     kind: Entity | None = None
 
 
-def _plain_name(name: str) -> str:
-    """A stored name is joined to a folder, so it must not lead out of it."""
-    if name in {".", ".."} or "/" in name or "\\" in name:
-        raise broken(Reason.INVALID_TEXT, "must be a plain file name")
-    return name
+def _plain_name(max_bytes: int) -> AfterValidator:
+    def check(name: str) -> str:
+        problem = name_problem(name, max_bytes)
+        if problem is not None:
+            raise broken(Reason.INVALID_TEXT, f"must be a plain file name: {problem}")
+        return name
+
+    return AfterValidator(check)
 
 
 def _canonical(text: str) -> str:
@@ -60,8 +64,8 @@ def _canonical(text: str) -> str:
 @with_config(ConfigDict(extra="forbid", strict=True))
 class _JobRecord(TypedDict):
     job_id: Annotated[Text, AfterValidator(_canonical)]
-    file_name: Text
-    stored_name: Annotated[Text, AfterValidator(_plain_name)]
+    file_name: Annotated[Text, _plain_name(MAX_NAME_BYTES)]
+    stored_name: Annotated[Text, _plain_name(MAX_STORED_NAME_BYTES)]
     source: Text
     claimed_at: UpdateMoment
     bytes: Quantity
@@ -74,9 +78,9 @@ class _JobRecord(TypedDict):
 _JOB = TypeAdapter(_JobRecord)
 
 
-def job_key(job: FileJob) -> bytes:
+def job_key(job_id: UUID) -> bytes:
     """The key of the job's Kafka record."""
-    return str(job.job_id).encode()
+    return str(job_id).encode()
 
 
 def job_to_json(job: FileJob) -> bytes:

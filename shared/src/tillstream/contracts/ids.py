@@ -45,6 +45,11 @@ def place_message_id(topic: str, partition: int, offset: int) -> UUID:
     return uuid5(NAMESPACE, f"{topic}:{partition}:{offset}")
 
 
+def payload_message_id(topic: str, payload_hash: bytes) -> UUID:
+    """The id of a Kafka record that nobody can read: sent again, it is the same one."""
+    return _named("payload", topic, payload_hash.hex())
+
+
 def new_id() -> UUID:
     """A UUIDv7: sorts by the millisecond in which it was made; the rest is random."""
     milliseconds = time.time_ns() // _NANOSECONDS_PER_MILLISECOND

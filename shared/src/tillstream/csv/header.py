@@ -83,6 +83,8 @@ def _separator(first: Record) -> str:
 
 
 def _entity(columns: Sequence[str], file_name: str) -> Entity:
+    if not _is_header(columns):
+        raise FileRefused(_headless(file_name))
     twice = [name for name, times in Counter(columns).items() if times > 1]
     if twice:
         raise FileRefused(f"duplicate_column: the header names {_shown(twice)} more than once")
@@ -94,6 +96,18 @@ def _entity(columns: Sequence[str], file_name: str) -> Entity:
     raise FileRefused(_misfit(own, columns, file_name))
 
 
+def _is_header(columns: Sequence[str]) -> bool:
+    """Whether any name is a known one; else this may be a row, whose cells are nothing for logs and answers."""
+    known = {name for entity in Entity for names in csv_columns(entity) for name in names}
+    return is_rejects_header(columns) or not known.isdisjoint(columns)
+
+
+def _headless(file_name: str) -> str:
+    entity = _closest(set(), file_name)
+    expected = f"; {_expected(entity)}" if entity is not None else ""
+    return f"unknown_header: its first line has none of the known column names{expected}"
+
+
 def _misfit(own: set[str], columns: Sequence[str], file_name: str) -> str:
     entity = _closest(own, file_name)
     if entity is None:
@@ -101,10 +115,7 @@ def _misfit(own: set[str], columns: Sequence[str], file_name: str) -> str:
     required, optional = csv_columns(entity)
     missing = [name for name in required if name not in own]
     unknown = [name for name in columns if name in own and name not in {*required, *optional}]
-    perhaps = f" and perhaps {_shown(optional)}" if optional else ""
-    sentence = (
-        f"found the columns {_shown(columns)}; a file of {_plural(entity)} has {_shown(required)}{perhaps}"
-    )
+    sentence = f"found the columns {_shown(columns)}; {_expected(entity)}"
     return "; ".join(
         (
             f"unknown_header: {sentence}",
@@ -112,6 +123,12 @@ def _misfit(own: set[str], columns: Sequence[str], file_name: str) -> str:
             *([f"unknown: {_shown(unknown)}"] if unknown else []),
         )
     )
+
+
+def _expected(entity: Entity) -> str:
+    required, optional = csv_columns(entity)
+    perhaps = f" and perhaps {_shown(optional)}" if optional else ""
+    return f"a file of {_plural(entity)} has {_shown(required)}{perhaps}"
 
 
 def _closest(own: set[str], file_name: str) -> Entity | None:

@@ -352,6 +352,7 @@ class PartitionProgress(Table, table=True):
     next_offset: int = big_integer()
     log_end: int = big_integer()
     last_stored_at: datetime | None = moment(nullable=True)
+    complete_through: datetime | None = moment(nullable=True)
     measured_at: datetime = moment()
     stopped_at: datetime | None = moment(nullable=True)
     stop_reason: str | None = long_text(nullable=True)

@@ -78,10 +78,10 @@ _APIS = (Process.INGEST_API, Process.QUERY_API)
 _WORKER = (Process.ETL_WORKER,)
 _LOADER = (Process.FILE_LOADER,)
 _WRITERS = (Process.ETL_WORKER, Process.FILE_LOADER)
-_PRODUCERS = (Process.INGEST_API, Process.FILE_WATCHER)
+_PRODUCERS = (Process.INGEST_API,)
 _CONSUMERS = (Process.ETL_WORKER, Process.FILE_LOADER)
 _WATCHER = (Process.FILE_WATCHER,)
-_POOLS = (Process.QUERY_API, Process.ETL_WORKER, Process.FILE_LOADER)
+_POOLS = (Process.QUERY_API,)
 
 
 @dataclass(frozen=True, slots=True)

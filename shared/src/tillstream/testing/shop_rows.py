@@ -177,7 +177,11 @@ class ShopRows:
                 self.progress(topic.name, partition, next_offset=5, log_end=5, measured_at=measured_at)
 
     def progress(self, topic: str, partition: int, **measured: object) -> None:
-        """Replaces what was measured of a partition before."""
+        """Replaces what was measured of a partition before; complete through what this measurement alone proves."""
+        is_empty = measured["next_offset"] >= measured["log_end"]  # type: ignore[operator]
+        measured.setdefault(
+            "complete_through", measured["measured_at"] if is_empty else measured.get("last_stored_at")
+        )
         self._connection.execute(
             "DELETE FROM shop.partition_progress WHERE topic = %s AND kafka_partition = %s",
             (topic, partition),

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -74,8 +75,8 @@ class Frozen:
 @pytest.mark.parametrize("kind", ["closed", "silent"])
 async def test_a_start_without_a_broker_ends_and_may_be_repeated(silent: str, kind: str) -> None:
     address = silent if kind == "silent" else f"127.0.0.1:{free_port()}"
-    producer = AioProducer(address, client_id="t", policy=QUICK_PRODUCER)
-    consumer = AioConsumer(address, group="t", client_id="t", policy=QUICK_CONSUMER)
+    producer = AioProducer(address, client_id="t", policy=replace(QUICK_PRODUCER, request_s=0.2))
+    consumer = AioConsumer(address, group="t", client_id="t", policy=replace(QUICK_CONSUMER, request_s=0.2))
     for _ in range(2):
         with pytest.raises(BrokerUnavailable):
             await asyncio.wait_for(producer.start(), DEADLINE_S)

@@ -168,6 +168,27 @@ async def test_progress_is_written_by_its_owner_only(open_session: Open, databas
     assert found == [(7, 9, AT)]
 
 
+async def test_what_is_complete_never_falls(open_session: Open, database: Database) -> None:
+    conn = await open_session()
+    epoch = (await take(conn))[PLACES[0]].epoch
+    progress = Progress()
+
+    async def written(measure: Measure) -> tuple[object, ...]:
+        await progress.write(conn, {PLACES[0]: measure})
+        [found] = await superuser(
+            database, "SELECT complete_through, measured_at FROM shop.partition_progress"
+        )
+        return found
+
+    assert (await written(Measure(epoch, 0, 1, None)))[0] is None
+    assert (await written(Measure(epoch, 4, 9, AT)))[0] == AT
+    complete, measured = await written(Measure(epoch, 9, 9, AT))
+    assert complete == measured
+    # A record is in flight, and the one before it was stored long ago.
+    assert (await written(Measure(epoch, 9, 10, None)))[0] == complete
+    assert (await written(Measure(epoch, 10, 11, AT)))[0] == complete
+
+
 async def test_a_stop_says_why_and_the_first_reason_stays(open_session: Open, database: Database) -> None:
     conn = await open_session()
     epoch = (await take(conn))[PLACES[2]].epoch

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tillstream.contracts.ids import (
     NAMESPACE,
     new_id,
+    payload_message_id,
     place_message_id,
     read_uuid,
     request_message_id,
@@ -53,12 +54,14 @@ def test_ids_are_these_for_ever() -> None:
         str(row_message_id(job, 2)),
         str(request_message_id("/ingest/orders", "shop", "k", 0)),
         str(place_message_id("shop.orders.v1", 3, 41)),
+        str(payload_message_id("shop.files.v1", bytes(16))),
     ] == [
         "8e1f30be-8afe-5b05-9bdb-f5cc340d6909",
         "8890e2d2-3f44-5c82-bc84-ce17c31b231b",
         "a2ebfee8-760e-50e3-993c-e054405e397b",
         "35e01693-39f6-5108-ba07-5f53c9873209",
         "8d4ddcf9-2aad-5d77-84f7-92e7dc5ba97b",
+        "d086067d-c602-58b0-ace2-19996bfada5f",
     ]
 
 
@@ -80,8 +83,9 @@ def test_parts_of_a_name_do_not_run_together() -> None:
         row_event_id("a", b"bc"),
         place_message_id("a", 1, 11),
         place_message_id("a", 11, 1),
+        payload_message_id("a", b"bc"),
     }
-    assert len(ids) == 10
+    assert len(ids) == 11
 
 
 def test_new_ids_differ_and_sort_by_time() -> None:

@@ -66,7 +66,11 @@ def test_empty_lines_before_the_header_are_passed_over() -> None:
             b"user_id,name,email,signup_date,Name\n",
             "duplicate_column: the header names 'name' more than once",
         ),
-        (b"a,b\n", "unknown_header: found the columns 'a', 'b', which belong to none of the known files"),
+        (b"a,b\n", "unknown_header: its first line has none of the known column names"),
+        (
+            b"line,reason,message,message_id,version,a\n",
+            "unknown_header: found the columns 'line', 'reason', 'message', 'message_id', 'version', 'a', which belong to none",
+        ),
         (b"user_id,name,email\n", "missing: 'signup_date'"),
         (b"user_id,name,email,signup_date,phone\n", "unknown: 'phone'"),
         (
@@ -91,9 +95,18 @@ def test_the_file_name_says_which_kind_an_unknown_header_was_probably_meant_for(
         header(b"a,b\n", "2024_products.csv")
 
 
+@pytest.mark.parametrize("row", ["7,Rosa Lund,rosa@example.org,2023-01-04", "Rosa Lund,Rosa Lund,7"])
+@pytest.mark.parametrize("name", ["", "users.csv"])
+def test_the_cells_of_a_file_without_a_header_are_not_shown(row: str, name: str) -> None:
+    with pytest.raises(FileRefused, match="none of the known column names") as refused:
+        header(row.encode(), name)
+    assert "osa" not in str(refused.value)
+    assert "2023" not in str(refused.value)
+
+
 def test_a_header_full_of_nonsense_gives_a_short_sentence() -> None:
     with pytest.raises(FileRefused) as refused:
-        header(",".join(f"\x1b[31m{number}{'x' * 999}" for number in range(60)).encode())
-    assert len(str(refused.value)) < 2_000
+        header(b"user_id," + ",".join(f"\x1b[31m{number}{'x' * 999}" for number in range(60)).encode())
+    assert len(str(refused.value)) < 2_500
     assert "\x1b" not in str(refused.value)
-    assert "40 more" in str(refused.value)
+    assert "41 more" in str(refused.value)

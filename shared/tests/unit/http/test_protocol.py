@@ -181,9 +181,13 @@ async def test_stopping_server_finishes_what_is_in_flight(
 
 
 async def _drip(wire: Wire) -> None:
-    while True:
+    """One byte per look, until the task is cancelled."""
+
+    async def drop() -> bool:
         await wire.send(b"x")
-        await asyncio.sleep(0.02)
+        return False
+
+    await eventually(drop, DEADLINE_S)
 
 
 async def _until(wire: Wire, end: bytes) -> bytes:

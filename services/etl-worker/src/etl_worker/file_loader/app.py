@@ -22,6 +22,7 @@ from tillstream.apply.engine import ApplyPolicy, Engine
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.db.connections import connect
+from tillstream.db.zone import check_zone
 from tillstream.folders import Folders
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.consumer_loop import ConsumerLoop
@@ -91,7 +92,6 @@ class App:
             load,
             clock,
             watch,
-            settings.shop_timezone,
             postgres=self.health.dependency("postgres"),
             disk=self.health.dependency("folders"),
             policy=RunPolicy(settle_s=settings.file_settle_s),
@@ -144,8 +144,15 @@ class App:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connect(self) -> AsyncConnection:
+        """A connection to a database that keeps the same days. Raises Misconfigured for another one."""
         dsn = self._settings.database_url.get_secret_value()
-        return await connect(dsn, application_name=Process.FILE_LOADER)
+        conn = await connect(dsn, application_name=Process.FILE_LOADER)
+        try:
+            await check_zone(conn, self._settings.shop_timezone)
+        except BaseException:
+            await conn.close()
+            raise
+        return conn
 
 
 def build(settings: LoaderSettings, ports: Ports | None = None) -> App:

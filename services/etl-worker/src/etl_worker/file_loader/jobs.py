@@ -150,18 +150,28 @@ class Jobs:
     async def keep_unreadable(self, conn: AsyncConnection, row: Mapping[str, object]) -> None:
         await conn.execute(self._sql["keep_unreadable"], row)
 
-    async def running(self, conn: AsyncConnection) -> set[UUID]:
-        cursor = await conn.cursor(row_factory=scalar_row).execute(self._sql["running"])
-        return set(await cursor.fetchall())
+    async def running(self, conn: AsyncConnection) -> dict[UUID, int]:
+        """The running jobs, each with the epoch of its lease."""
+        cursor = await conn.execute(self._sql["running"])
+        return dict(await cursor.fetchall())
 
-    async def take(self, conn: AsyncConnection, settle: timedelta, inherited: Collection[UUID]) -> Job | None:
+    async def take(
+        self, conn: AsyncConnection, settle: timedelta, inherited: Mapping[UUID, int]
+    ) -> Job | None:
         """The next job, which now belongs to this connection; None where there is none to run.
 
-        The session of a former owner is ended first, with its locks and whatever it had not committed. Needs a
-        connection outside a transaction. Raises OwnershipLost where another process was quicker.
+        `inherited` are leases, as `running` gave them: their owners may be alive, and lose their jobs. The session of a former
+        owner is ended first, with its locks and whatever it had not committed. Needs a connection outside a transaction.
+        Raises OwnershipLost where another process was quicker.
         """
         found = await conn.execute(
-            self._sql["candidate"], {"settle": settle, "inherited": list(inherited), "kinds": _KINDS}
+            self._sql["candidate"],
+            {
+                "settle": settle,
+                "inherited": list(inherited),
+                "inherited_epochs": list(inherited.values()),
+                "kinds": _KINDS,
+            },
         )
         row = await found.fetchone()
         if row is None:
@@ -315,11 +325,6 @@ class Jobs:
         """How many jobs are queued and running."""
         cursor = await conn.execute(self._sql["states"])
         return dict(await cursor.fetchall())
-
-    async def shop_timezone(self, conn: AsyncConnection) -> str | None:
-        """The zone that the migration wrote."""
-        cursor = await conn.cursor(row_factory=scalar_row).execute(self._sql["shop_timezone"])
-        return await cursor.fetchone()
 
 
 def _check_owned(rowcount: int, job: Job) -> None:

@@ -18,19 +18,23 @@ INSERT INTO shop.quarantine (
 ON CONFLICT (message_id, content_hash) DO NOTHING
 
 -- name: running
--- The jobs that somebody runs, or ran before it died.
-SELECT job_id FROM shop.file_jobs WHERE status = 'running'
+-- The jobs that somebody runs, or ran before it died, and under which lease.
+SELECT job_id, lease_epoch FROM shop.file_jobs WHERE status = 'running'
 
 -- name: candidate
 -- The job to run next, by kind and then by age: a queued one, once the oldest queued one has waited long enough for its
--- siblings; or a running one whose owner is gone, or is this connection, or is to be ended (`inherited`).
+-- siblings; or a running one whose owner is gone, or is this connection, or is to be ended (`inherited`): that lease, and
+-- none that somebody took after it.
 SELECT j.job_id, j.lease_epoch, a.pid, a.backend_start
 FROM shop.file_jobs AS j
 LEFT JOIN pg_stat_activity AS a ON a.pid = j.lease_pid AND a.backend_start = j.lease_backend_start
 WHERE j.status = 'queued' AND EXISTS (
     SELECT FROM shop.file_jobs AS q WHERE q.status = 'queued' AND q.created_at <= now() - %(settle)s::interval
   )
-  OR j.status = 'running' AND (a.pid IS NULL OR a.pid = pg_backend_pid() OR j.job_id = ANY(%(inherited)s::uuid[]))
+  OR j.status = 'running' AND (
+    a.pid IS NULL OR a.pid = pg_backend_pid()
+    OR (j.job_id, j.lease_epoch) IN (SELECT * FROM unnest(%(inherited)s::uuid[], %(inherited_epochs)s::bigint[]))
+  )
 ORDER BY array_position(%(kinds)s::text[], j.kind) NULLS LAST, j.created_at, j.job_id
 LIMIT 1
 
@@ -137,7 +141,3 @@ WHERE topic <> %(files_topic)s AND stopped_at IS NULL AND measured_at > now() - 
 -- name: states
 -- How many jobs wait and run.
 SELECT status, count(*) FROM shop.file_jobs WHERE status IN ('queued', 'running') GROUP BY status
-
--- name: shop_timezone
--- The zone in which the database counts its days.
-SELECT value FROM shop.settings WHERE key = 'shop_timezone'

@@ -46,15 +46,19 @@ class LoadPolicy:
 
 
 class Lap:
-    """Seconds since the last time it was asked."""
+    """Seconds since the lap that was last committed: what is rolled back counts towards the next attempt."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._since = clock.monotonic()
+        self._since = self._until = clock.monotonic()
 
     def __call__(self) -> float:
-        before, self._since = self._since, self._clock.monotonic()
-        return self._since - before
+        self._until = self._clock.monotonic()
+        return self._until - self._since
+
+    def committed(self) -> None:
+        """The seconds that were last told are on record."""
+        self._since = self._until
 
 
 @dataclass(slots=True)
@@ -140,6 +144,7 @@ class LoadFile:
             next_line=header.next_line,
         )
         await self._jobs.identify(run.conn, run.job, identity, run.lap())
+        run.lap.committed()
         run.from_byte = header.next_byte
 
     async def _load_chunks(self, run: _Run, file: ClaimedFile, header: Header) -> None:
@@ -189,6 +194,7 @@ class LoadFile:
         self._watch.loaded(
             run.kind or "", applied, chunk.next_byte - run.from_byte, self._clock.monotonic() - began
         )
+        run.lap.committed()
         run.from_byte = chunk.next_byte
 
     async def _try_chunk(

@@ -8,16 +8,16 @@ from psycopg import AsyncConnection
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Jobs
 from tillstream.contracts.entities import Entity
+from tillstream.contracts.envelope import DEFAULT_SOURCE
 from tillstream.contracts.files import FileJob, read_job
-from tillstream.contracts.ids import place_message_id
+from tillstream.contracts.ids import payload_message_id
 from tillstream.contracts.messages import Refusal, pack_version
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import payload_hash
-from tillstream.folders import name_problem, stored_name
+from tillstream.folders import stored_name
 from tillstream.kafka.records import Record
 from tillstream.kafka.steps import BatchResult
 
-FILES_SOURCE = "shop"
 _ODD_NAME = Refusal(Reason.INVALID_RECORD, "stored_name is not made of job_id and file_name.", "stored_name")
 
 _log = structlog.get_logger()
@@ -58,24 +58,24 @@ def _read(record: Record) -> FileJob | Refusal:
     job = read_job(record.value, record.timestamp)
     if isinstance(job, Refusal):
         return job
-    is_ours = name_problem(job.file_name) is None and job.stored_name == stored_name(
-        job.job_id, job.file_name
-    )
+    is_ours = job.stored_name == stored_name(job.job_id, job.file_name)
     return job if is_ours else _ODD_NAME
 
 
 def _row(record: Record, refusal: Refusal) -> dict[str, object]:
-    message_id = place_message_id(record.topic, record.partition, record.offset)
+    """Known by its payload: a job that cannot be read is sent again for as long as its file lies in `work/`."""
     payload = record.value or b""
+    content_hash = payload_hash(payload)
+    message_id = payload_message_id(record.topic, content_hash)
     return {
         "message_id": message_id,
-        "content_hash": payload_hash(payload),
+        "content_hash": content_hash,
         "reason": refusal.reason.value,
         "field": refusal.field,
         "message": refusal.message,
         "version": pack_version(record.timestamp, record.timestamp, 0, message_id),
         "payload": payload,
-        "source": FILES_SOURCE,
+        "source": DEFAULT_SOURCE,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,

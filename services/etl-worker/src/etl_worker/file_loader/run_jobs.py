@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import structlog
 from psycopg import AsyncConnection
@@ -16,7 +15,7 @@ from etl_worker.file_loader.jobs import Job, Jobs, Statement
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.clock import Clock
 from tillstream.db.failures import translated
-from tillstream.errors import DatabaseUnavailable, Misconfigured, OwnershipLost, Retryable
+from tillstream.errors import DatabaseUnavailable, OwnershipLost, Retryable
 from tillstream.kafka.fence import Fence
 from tillstream.kafka.link import Connect, Link
 from tillstream.kafka.waiting import Backoff
@@ -48,7 +47,6 @@ class RunJobs:
         load: Load,
         clock: Clock,
         watch: LoadWatch,
-        shop_timezone: ZoneInfo,
         *,
         postgres: Dependency,
         disk: Dependency,
@@ -60,11 +58,10 @@ class RunJobs:
         self._load = load
         self._clock = clock
         self._watch = watch
-        self._shop_timezone = shop_timezone
         self._postgres = postgres
         self._disk = disk
         self._policy = policy
-        self._inherited: set[UUID] | None = None
+        self._inherited: dict[UUID, int] | None = None
         self._queued = asyncio.Event()
         self._failures = 0
         self._tidy_at = clock.monotonic()
@@ -79,7 +76,7 @@ class RunJobs:
     async def run(self) -> None:
         """Never returns; cancel it. The chunk under way is rolled back, and the next process goes on before it.
 
-        Raises Misconfigured where the database counts its days otherwise.
+        Raises Misconfigured where `connect` does.
         """
         try:
             while True:
@@ -114,26 +111,19 @@ class RunJobs:
         self._postgres.reached()
         if job is None:
             return None
-        inherited.add(job.job_id)  # until it is over: after a lost connection it is still ours to end
         statement = await self._load(conn, job)
-        inherited.discard(job.job_id)
         self._disk.reached()
         self._failures = 0
         return statement
 
-    async def _look_around(self, conn: AsyncConnection) -> set[UUID]:
-        """Once, at the start: which jobs are running, to be taken over. Later ones are left to whoever runs them."""
+    async def _look_around(self, conn: AsyncConnection) -> dict[UUID, int]:
+        """Once, at the start: which leases there are, to be taken over. Later ones are left to whoever holds them.
+
+        This includes a job that we lose: were it ours to take back, two loaders would end each other's sessions for ever.
+        """
         if self._inherited is None:
-            await self._check_zone(conn)
             self._inherited = await self._jobs.running(conn)
         return self._inherited
-
-    async def _check_zone(self, conn: AsyncConnection) -> None:
-        zone = await self._jobs.shop_timezone(conn)
-        if zone != self._shop_timezone.key:
-            raise Misconfigured(
-                f"TILLSTREAM_SHOP_TIMEZONE is {self._shop_timezone.key}, but the database counts its days in {zone}."
-            )
 
     async def _tidy(self, conn: AsyncConnection) -> None:
         """Put away the files of jobs that are over: a crash may have come between the last commit and the move."""

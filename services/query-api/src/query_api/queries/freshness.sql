@@ -30,5 +30,5 @@ WHERE stopped_at IS NOT NULL
 ORDER BY topic, partition
 
 -- name: unfinished_files
--- How many file jobs are queued or running.
+-- How many file jobs are queued, running, or still in the log; null where that is not known.
 SELECT files FROM api.unfinished_files

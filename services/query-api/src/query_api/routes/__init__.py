@@ -7,11 +7,11 @@ from starlette.responses import Response
 from query_api.database import Reader
 from query_api.failures import BadParameter, NotThere
 from query_api.routes.analytics import make_router as analytics_router
-from query_api.routes.guards import refuse_repeated
 from query_api.routes.jobs import make_router as jobs_router
 from query_api.routes.orders import make_router as orders_router
 from query_api.routes.records import make_router as records_router
 from tillstream.clock import Clock
+from tillstream.http.parameters import bad_parameter, refuse_repeated
 from tillstream.http.problems import Problem, problem_response
 
 
@@ -30,8 +30,7 @@ def add_routes(app: FastAPI, reader: Reader, clock: Clock) -> None:
 
 async def _answer_bad_parameter(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadParameter)
-    named = {"name": error.name, "in": error.place, "message": error.message}
-    return problem_response(Problem(422, str(error), extra={"errors": [named]}))
+    return problem_response(bad_parameter(error.name, error.message, error.place))
 
 
 async def _answer_not_there(_request: Request, error: Exception) -> Response:

@@ -1,13 +1,8 @@
-"""What holds for every route: a parameter comes once, and the document names what can go wrong."""
+"""What the document says of every route: how it can go wrong."""
 
 from typing import Any
 
-from starlette.requests import Request
-
-from query_api.failures import BadParameter
 from tillstream.http.json_response import PROBLEM_JSON
-
-SHOWN_NAME_CHARS = 40
 
 type Responses = dict[int | str, dict[str, Any]]
 
@@ -35,15 +30,6 @@ _PROBLEM_SCHEMA = {
         },
     },
 }
-
-
-async def refuse_repeated(request: Request) -> None:
-    """Of `?limit=1&limit=2` one would be ignored; which one the client meant, nobody knows."""
-    seen: set[str] = set()
-    for name, _ in request.query_params.multi_items():
-        if name in seen:
-            raise BadParameter(name[:SHOWN_NAME_CHARS], "was given more than once")
-        seen.add(name)
 
 
 def problem(status: int, description: str, title: str, detail: str) -> Responses:

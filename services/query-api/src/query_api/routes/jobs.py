@@ -10,11 +10,12 @@ from starlette.responses import Response, StreamingResponse
 from query_api import answers as models
 from query_api.database import Reader
 from query_api.jobs import find_job, list_jobs
-from query_api.parameters import JobsParameters, Parameters
+from query_api.parameters import JobsParameters
 from query_api.rejects import open_rejects
 from query_api.routes import examples
 from query_api.routes.guards import BAD_PARAMETER, NO_DATABASE, Responses, answers, missing
 from tillstream.http.json_response import json_response
+from tillstream.http.parameters import Parameters
 
 CSV = "text/csv"
 _MISSING = missing("There is no file job 01942f1e-7b1a-7c55-9d0e-5f2a6c1b8e40.")

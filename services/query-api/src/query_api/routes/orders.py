@@ -8,10 +8,11 @@ from starlette.responses import Response
 from query_api import answers as models
 from query_api.database import Reader
 from query_api.orders import find_order, list_orders
-from query_api.parameters import Id, OrdersParameters, Parameters
+from query_api.parameters import Id, OrdersParameters
 from query_api.routes import examples
 from query_api.routes.guards import answers, missing
 from tillstream.http.json_response import json_response
+from tillstream.http.parameters import Parameters
 
 
 def make_router(reader: Reader) -> APIRouter:

@@ -8,13 +8,14 @@ from starlette.responses import Response
 from query_api import answers as models
 from query_api.database import Reader
 from query_api.freshness import report_freshness
-from query_api.parameters import Parameters, QuarantineParameters, ReceiptParameters, Text
+from query_api.parameters import QuarantineParameters, ReceiptParameters, Text
 from query_api.quarantine import list_quarantine
 from query_api.receipts import find_receipt
 from query_api.routes import examples
 from query_api.routes.guards import BAD_PARAMETER, Responses, answers
 from tillstream.clock import Clock
 from tillstream.http.json_response import json_response
+from tillstream.http.parameters import Parameters
 
 HEALTH_PATH = "/health"
 _HEALTH: Responses = {

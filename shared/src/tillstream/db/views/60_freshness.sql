@@ -24,12 +24,12 @@ SELECT
     m.stop_reason,
     m.measured_at IS NULL OR m.measured_at < now() - interval '10 seconds' AS is_unknown,
     greatest(m.log_end - m.next_offset, 0) AS lag_records,
-    CASE WHEN m.next_offset >= m.log_end THEN m.measured_at ELSE m.last_stored_at END AS complete_through
+    m.complete_through
 FROM expected AS e
 FULL JOIN shop.partition_progress AS m ON m.topic = e.topic AND m.kafka_partition = e.partition;
 
 COMMENT ON VIEW api.partitions IS
-'Progress per partition. Everything appended up to complete_through is applied: the time of the measurement where nothing was left, else that of the last stored record.';
+'Progress per partition. Everything appended up to complete_through is applied: the latest of when nothing was left and when the last stored record was appended; it never falls.';
 
 CREATE OR REPLACE VIEW api.freshness AS
 WITH progress AS (
@@ -41,10 +41,10 @@ WITH progress AS (
         CASE WHEN bool_or(is_unknown) THEN NULL ELSE sum(lag_records) END AS lag_records,
         coalesce(sum(lag_records), 0) AS known_lag_records,
         CASE WHEN bool_and(complete_through IS NOT NULL) THEN min(complete_through) END AS complete_through,
-        -- Nothing was ever stored out of a partition that has records waiting: then its age cannot be told.
+        -- A partition that has records waiting and was never seen empty or stored out of: its age cannot be told.
         CASE
-            WHEN bool_or(is_unknown OR (lag_records > 0 AND last_stored_at IS NULL)) THEN NULL
-            ELSE coalesce(max(greatest(now() - last_stored_at, interval '0')) FILTER (WHERE lag_records > 0), interval '0')
+            WHEN bool_or(is_unknown OR (lag_records > 0 AND complete_through IS NULL)) THEN NULL
+            ELSE coalesce(max(greatest(now() - complete_through, interval '0')) FILTER (WHERE lag_records > 0), interval '0')
         END AS lag,
         max(last_stored_at) AS last_stored_at
     FROM api.partitions
@@ -99,8 +99,11 @@ COMMENT ON VIEW api.freshness IS
 'Per topic: how far the tables are behind the log (null where unknown), and how many records wait for a parent or are refused.';
 
 CREATE OR REPLACE VIEW api.unfinished_files AS
-SELECT count(*) AS files
-FROM shop.file_jobs
-WHERE status IN ('queued', 'running');
+SELECT
+    (SELECT count(*) FROM shop.file_jobs WHERE status IN ('queued', 'running'))
+    + (CASE WHEN bool_or(is_unknown) THEN NULL ELSE sum(lag_records) END)::bigint AS files
+FROM api.partitions
+WHERE topic = 'shop.files.v1';
 
-COMMENT ON VIEW api.unfinished_files IS 'How many file jobs are queued or running.';
+COMMENT ON VIEW api.unfinished_files IS
+'How many file jobs are queued, running, or still in the log; null where the log of file jobs was not measured.';

@@ -126,6 +126,7 @@ CREATE TABLE shop.partition_progress (
   next_offset BIGINT NOT NULL,
   log_end BIGINT NOT NULL,
   last_stored_at TIMESTAMP WITH TIME ZONE,
+  complete_through TIMESTAMP WITH TIME ZONE,
   measured_at TIMESTAMP WITH TIME ZONE NOT NULL,
   stopped_at TIMESTAMP WITH TIME ZONE,
   stop_reason TEXT,
