@@ -155,3 +155,15 @@ async def test_rejects_of_a_file_with_other_separators_come_as_commas(shop: Shop
     header, row = table(shop.rejects(job))
     assert header == [*REJECT_COLUMNS, "user_id", "name", "email", "signup_date"]
     assert row[5:] == ["1", "a,b", "nobody", "2024-01-05"]
+
+
+async def test_a_refused_row_that_is_dropped_again_is_refused_again_and_kept_once(shop: Shop) -> None:
+    content = b"event_id,user_id,event_type,event_timestamp\nown-1,1,page_veiw,2024-05-05\n"
+    first = await shop.load("events.csv", content)
+    second = await shop.load("events.csv", content)
+
+    assert [(job["status"], job["rejected"], job["duplicate"]) for job in (first, second)] == [
+        ("loaded_with_rejects", 1, 0)
+    ] * 2
+    assert [row[1] for row in table(shop.rejects(second))[1:]] == ["invalid_event_type"]
+    assert len(await shop.rows("SELECT id FROM shop.quarantine")) == 1

@@ -68,7 +68,7 @@ WHERE job_id = %(job_id)s AND entity = %(entity)s AND key = ANY(%(keys)s)
 SELECT DISTINCT message_id, version, entity, source FROM shop.quarantine WHERE message_id = ANY(%(message_ids)s)
 
 -- name: adopt
--- A correction that was refused again with the same bytes as before belongs to the newest file now.
+-- What was refused with the same content before is kept once, and belongs to the newest file now.
 UPDATE shop.quarantine AS q SET job_id = %(job_id)s, line = n.line
 FROM unnest(%(message_ids)s::uuid[], %(hashes)s::bytea[], %(lines)s::bigint[]) AS n (message_id, content_hash, line)
 WHERE q.message_id = n.message_id AND q.content_hash = n.content_hash AND q.job_id IS DISTINCT FROM %(job_id)s

@@ -214,18 +214,13 @@ class LoadFile:
         self, run: _Run, messages: Sequence[RowMessage], applied: Sequence[Applied]
     ) -> None:
         """What the engine cannot know: an event may have got another id, and a refusal may be an old one."""
-        pairs = [
-            (each, result)
-            for each, result in zip(messages, applied, strict=True)
-            if each.corrects is not None
-        ]
-        refused = [each.message for each, result in pairs if result.outcome is OutcomeKind.QUARANTINED]
+        refused = [result.message for result in applied if result.outcome is OutcomeKind.QUARANTINED]
         if refused:
             lines = [(each.message_id, each.content_hash, each.origin.line or 0) for each in refused]
             await self._jobs.adopt(run.conn, run.job.job_id, lines)
         renamed = {
             each.corrects
-            for each, result in pairs
+            for each, result in zip(messages, applied, strict=True)
             if each.corrects is not None
             and each.corrects.message_id != each.message.message_id
             and result.outcome is not OutcomeKind.QUARANTINED
