@@ -1,20 +1,31 @@
-"""How the tests are dealt out to several processes: what shares a stack stays together, and the longest comes first."""
-
-from pathlib import Path
+"""How the tests are dealt out to several processes: what shares servers stays together, and the longest comes first."""
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-STACK_TESTS = Path(__file__).parents[1] / "e2e"
+STACK_TESTS = "tests/e2e"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
+class ByModule(LoadScopeScheduling):
+    """Deals out whole modules; the tests of the one running stack count as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.split("::", 1)[0]
+        return STACK_TESTS if module.startswith(f"{STACK_TESTS}/") else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
+    """Instead of the scheduler that `--dist` names."""
+    return ByModule(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One group per module, since its tests may share a server; all tests of the shared stack are one group."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        group = STACK_TESTS if item.path.is_relative_to(STACK_TESTS) else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(config.rootpath))))
-    items.sort(
-        key=lambda item: (item.get_closest_marker("e2e") is None, not item.path.is_relative_to(STACK_TESTS))
-    )
+    """With several processes, what takes longest begins first: the whole stack, then whatever starts one."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool]:
+    return not item.nodeid.startswith(f"{STACK_TESTS}/"), item.get_closest_marker("e2e") is None

@@ -12,6 +12,7 @@ from etl_worker.apply_records import Apply, ApplyRecords
 from etl_worker.settings import WorkerSettings
 from etl_worker.watch import ApplyWatch
 from tillstream.apply.engine import ApplyPolicy, Engine
+from tillstream.apply.replay import Replayer
 from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import ENTITY_OF_TOPIC
@@ -41,6 +42,7 @@ class Ports:
     clock: Clock
     apply: Apply
     sweeper: Sweeper
+    replayer: Replayer
 
 
 def real_ports(settings: WorkerSettings) -> Ports:
@@ -51,6 +53,7 @@ def real_ports(settings: WorkerSettings) -> Ports:
         clock=SystemClock(),
         apply=engine.apply,
         sweeper=Sweeper(engine),
+        replayer=Replayer(engine, settings.shop_timezone),
     )
 
 
@@ -62,7 +65,11 @@ class App:
         self.metrics = Metrics(CollectorRegistry(), Process.ETL_WORKER)
         self.health = Health(ports.clock, self.metrics)
         records = ApplyRecords(
-            ports.apply, ports.sweeper, settings.shop_timezone, ApplyWatch(self.metrics, ports.clock)
+            ports.apply,
+            ports.sweeper,
+            ports.replayer,
+            settings.shop_timezone,
+            ApplyWatch(self.metrics, ports.clock),
         )
         consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
         self._loop = ConsumerLoop(

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 
 from etl_worker.watch import ApplyWatch
 from tillstream.apply.engine import Applied
+from tillstream.apply.replay import Replayer
 from tillstream.apply.sweep import Sweeper
 from tillstream.contracts.entities import ENTITY_OF_TOPIC
 from tillstream.contracts.envelope import read_record
@@ -19,11 +20,14 @@ type Apply = Callable[[AsyncConnection, Sequence[Message]], Awaitable[list[Appli
 
 
 class ApplyRecords:
-    """Applies batches with `apply` and wakes what waits with `sweeper`; both are handed in, so that a test can wrap them."""
+    """Applies batches with `apply` and wakes what waits with `sweeper` and `replayer`; all are handed in, so that a test can wrap them."""
 
-    def __init__(self, apply: Apply, sweeper: Sweeper, shop_timezone: ZoneInfo, watch: ApplyWatch) -> None:
+    def __init__(
+        self, apply: Apply, sweeper: Sweeper, replayer: Replayer, shop_timezone: ZoneInfo, watch: ApplyWatch
+    ) -> None:
         self._apply = apply
         self._sweeper = sweeper
+        self._replayer = replayer
         self._shop_timezone = shop_timezone
         self._watch = watch
 
@@ -36,8 +40,9 @@ class ApplyRecords:
         return BatchResult(committed=partial(self._committed, applied=applied))
 
     async def sweep(self, conn: AsyncConnection) -> None:
-        """One round of the sweep, in transactions of its own, and a measure of what still waits."""
+        """One round of the sweep and of replays, in transactions of their own, and a measure of what still waits."""
         self._watch.woke(await self._sweeper.sweep(conn))
+        self._watch.woke(await self._replayer.replay(conn))
         await self._watch.measure_parked(conn)
 
     async def _committed(self, conn: AsyncConnection, *, applied: Sequence[Applied]) -> None:

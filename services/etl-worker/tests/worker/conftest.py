@@ -17,6 +17,7 @@ from etl_worker.app import App, Ports, build
 from etl_worker.settings import WorkerSettings
 from support.postgres import Database
 from tillstream.apply.engine import Engine
+from tillstream.apply.replay import Replayer
 from tillstream.apply.sweep import Sweeper
 from tillstream.clock import SystemClock
 from tillstream.contracts.entities import TOPIC_OF, Entity
@@ -55,6 +56,7 @@ class Works:
                 clock=SystemClock(),
                 apply=engine.apply,
                 sweeper=Sweeper(engine),
+                replayer=Replayer(engine, self.settings.shop_timezone),
             ),
         )
 

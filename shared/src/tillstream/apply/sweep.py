@@ -73,7 +73,7 @@ class Sweeper:
         if not parents:
             return []
         async with conn.transaction():
-            if not await _alone(conn):
+            if not await alone(conn):
                 return []
             kinds, keys = zip(*parents, strict=True)
             cursor = await conn.execute(
@@ -82,7 +82,7 @@ class Sweeper:
             return await self._apply(conn, "parked", await cursor.fetchall())
 
     async def _round(self, conn: AsyncConnection, turn: _Turn) -> list[Applied]:
-        if not await _alone(conn):
+        if not await alone(conn):
             return []
         cursor = await conn.execute(turn.statement, {**turn.at, "window": self._window})
         rows = await cursor.fetchall()
@@ -106,7 +106,8 @@ class Sweeper:
             await _move(conn, job_id, Counter(parked=-count, rejected=count))
 
 
-async def _alone(conn: AsyncConnection) -> bool:
+async def alone(conn: AsyncConnection) -> bool:
+    """Whether this transaction may look for waiting changes now; another one that does so keeps it from it."""
     row = await (await conn.execute(SWEEP["alone"])).fetchone()
     return row == (True,)
 

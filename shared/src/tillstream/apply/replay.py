@@ -1,0 +1,101 @@
+"""Replays: quarantined messages that a person wants to be applied again, as they were or with another payload.
+
+Whoever wishes it writes a row of `replay_requests`; only the worker writes shop data, and does it here under the
+original message id and version.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from psycopg import AsyncConnection
+
+from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.statements import REPLAY
+from tillstream.apply.sweep import alone
+from tillstream.contracts.entities import Entity
+from tillstream.contracts.messages import Message, Origin, Refusal
+from tillstream.contracts.parsing import parse_json
+from tillstream.contracts.reasons import Reason
+from tillstream.contracts.records import check, content_hash, payload_hash
+from tillstream.contracts.rules import Rules
+from tillstream.errors import MalformedJson
+
+DEFAULT_LIMIT = 500
+
+
+class Replayer:
+    """Meets open requests; the answer to each stands in its row, written in the transaction of its effect."""
+
+    def __init__(self, engine: Engine, shop_timezone: ZoneInfo, limit: int = DEFAULT_LIMIT) -> None:
+        self._engine = engine
+        self._shop_timezone = shop_timezone
+        self._limit = limit
+
+    async def replay(self, conn: AsyncConnection) -> list[Applied]:
+        """One round, in a transaction of its own: what became of at most `limit` requests, oldest first.
+
+        A request is met once, whatever crashes. A message that is refused again stays in quarantine with what is wrong
+        now. Raises psycopg's errors as they are; then nothing was done.
+        """
+        async with conn.transaction():
+            if not await alone(conn):
+                return []
+            cursor = await conn.execute(REPLAY["open_requests"], {"limit": self._limit})
+            requests = await cursor.fetchall()
+            if not requests:
+                return []
+            applied = await self._engine.apply(conn, [self._message(*row[1:]) for row in requests])
+            await _answer(conn, [row[0] for row in requests], applied)
+            return applied
+
+    def _message(
+        self,
+        payload: bytes,
+        entity: str,
+        message_id: UUID,
+        source: str,
+        accepted_at: Any,
+        version: bytes,
+        *origin: Any,
+    ) -> Message:
+        kind = Entity(entity)
+        content = _checked(kind, payload, Rules(accepted_at, self._shop_timezone))
+        return Message(
+            entity=kind,
+            message_id=message_id,
+            source=source,
+            accepted_at=accepted_at,
+            version=version,
+            content_hash=payload_hash(payload)
+            if isinstance(content, Refusal)
+            else content_hash(kind, content),
+            payload=payload,
+            origin=Origin(*origin),
+            content=None if isinstance(content, Refusal) else content,
+            refusal=content if isinstance(content, Refusal) else None,
+            correction=True,
+        )
+
+
+def _checked(kind: Entity, payload: bytes, rules: Rules) -> dict[str, Any] | Refusal:
+    try:
+        return check(kind, parse_json(payload), rules)
+    except MalformedJson as error:
+        return Refusal(Reason.MALFORMED_JSON, str(error))
+
+
+async def _answer(conn: AsyncConnection, ids: Sequence[int], applied: Sequence[Applied]) -> None:
+    async with conn.cursor() as cursor:
+        await cursor.executemany(
+            REPLAY["answer"],
+            [
+                {
+                    "id": request_id,
+                    "outcome": result.outcome.value,
+                    "reason": result.reason and result.reason.value,
+                }
+                for request_id, result in zip(ids, applied, strict=True)
+            ],
+        )

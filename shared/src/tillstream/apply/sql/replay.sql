@@ -1,0 +1,13 @@
+-- name: open_requests
+-- Wishes that nobody has met yet, oldest first, each with the quarantined message that it is about.
+SELECT
+  r.id, coalesce(r.payload, q.content, q.payload) AS payload, q.entity, q.message_id,
+  q.source, q.accepted_at, q.version, q.topic, q.kafka_partition, q.kafka_offset, q.job_id, q.line
+FROM shop.replay_requests AS r JOIN shop.quarantine AS q ON q.id = r.quarantine_id
+WHERE r.applied_at IS NULL
+ORDER BY r.id
+LIMIT %(limit)s
+
+-- name: answer
+-- The trail: what became of a wish.
+UPDATE shop.replay_requests SET applied_at = now(), outcome = %(outcome)s, reason = %(reason)s WHERE id = %(id)s
