@@ -20,7 +20,7 @@ logs: ## the last lines of every log (SERVICE=etl-worker)
 demo: ## post believable live traffic until Ctrl-C (ARGS=--help)
 	$(IN_ENV) tillstream demo $(ARGS)
 test: check ## check, then every test this machine can run (ARGS=…)
-	$(IN_ENV) pytest $(ARGS)
+	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 check: format-check lint types arrows ## format, lint, types, import arrows
 format-check:
 	$(IN_ENV) ruff format --check --quiet .

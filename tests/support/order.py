@@ -7,7 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 STACK_TESTS = "tests/e2e"
 
 
-class ByModule(LoadScopeScheduling):
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Deals out whole modules; the tests of the one running stack count as one."""
 
     def _split_scope(self, nodeid: str) -> str:
