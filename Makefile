@@ -6,7 +6,7 @@ export STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 
-.PHONY: help up down status logs demo test check format-check lint types arrows clean
+.PHONY: help up down status logs demo bench test check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
@@ -19,6 +19,8 @@ logs: ## the last lines of every log (SERVICE=etl-worker)
 	$(NATIVE) logs
 demo: ## post believable live traffic until Ctrl-C (ARGS=--help)
 	$(IN_ENV) tillstream demo $(ARGS)
+bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts some 400,000 events
+	$(IN_ENV) python bench/figures.py
 test: check ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 check: format-check lint types arrows ## format, lint, types, import arrows

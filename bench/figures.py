@@ -1,6 +1,6 @@
 """The figures of one running stack: latency, rate of the door, rate of the worker, memory.
 
-    make up && .venv/bin/python bench/figures.py
+    make up bench
 
 Everything runs on the cores that the stack runs on, this client included; quote ratios, not single numbers. It posts some
 hundred thousand events of user 1, so use a state of its own: STATE=/tmp/bench PORT_OFFSET=500, for `make up` and for this.
