@@ -32,9 +32,14 @@ quotings: st.SearchStrategy[Literal[0, 1]] = st.sampled_from([csv.QUOTE_MINIMAL,
 
 
 def written(table: list[list[str]], separator: str, line_end: str, quoting: Literal[0, 1]) -> bytes:
+    return "".join(_line(cells, separator, quoting) + line_end for cells in table).encode()
+
+
+def _line(cells: list[str], separator: str, quoting: Literal[0, 1]) -> str:
+    # Before Python 3.13 the writer quotes only those line ends that its own terminator has; this one has both.
     out = StringIO(newline="")
-    csv.writer(out, delimiter=separator, lineterminator=line_end, quoting=quoting).writerows(table)
-    return out.getvalue().encode()
+    csv.writer(out, delimiter=separator, lineterminator="\r\n", quoting=quoting).writerow(cells)
+    return out.getvalue().removesuffix("\r\n")
 
 
 def read(data: bytes, separator: str = ",", width: int = WIDTH, start: int = 0, line: int = 1) -> list[Row]:
