@@ -59,8 +59,8 @@ def run_kafka(place: Path) -> Iterator[KafkaServer]:
     broker = Broker(place / "kafka", fetch_jars(CACHE, java), java, free_port(), free_port())
     broker.create()
     server = KafkaServer(broker, place)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

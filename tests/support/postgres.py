@@ -103,8 +103,8 @@ def run_postgres(place: Path) -> Iterator[PostgresServer]:
     cluster.create()
     cluster.configure(FAST)
     server = PostgresServer(cluster, place)
-    server.start()
     try:
+        server.start()
         cluster.prepare()
         yield server
     finally:

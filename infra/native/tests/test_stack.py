@@ -71,9 +71,9 @@ def test_down_ends_every_process_and_keeps_the_state(running: RunningStack) -> N
         assert connection.execute("SELECT answer FROM public.kept").fetchone() == (42,)
 
 
-def test_taken_port_stops_the_start_before_anything_runs(tmp_path: Path) -> None:
+def test_taken_port_stops_the_start_before_anything_runs(server_place: Path) -> None:
     ports = free_ports()
-    refused = Stack(Places(tmp_path, CACHE), ports, {}, print)
+    refused = Stack(Places(server_place / "refused", CACHE), ports, {}, print)
     with (
         socket.create_server((LOCALHOST, ports.query)),
         pytest.raises(
@@ -83,3 +83,4 @@ def test_taken_port_stops_the_start_before_anything_runs(tmp_path: Path) -> None
     ):
         refused.up()
     assert not refused.supervisor.running
+    assert not (refused.places.state / "postgres").exists()

@@ -97,9 +97,14 @@ class Stack:
         return self._cluster().dsn(user=role)
 
     def _start(self) -> None:
+        is_new = not self.supervisor.running
+        if is_new:
+            self._end_leftovers()
+            check_disk(self.places.state)
+            check_ports({port: name for name in NAMES for port in self.ports.of(name)})
         cluster, broker = self._cluster(), self._broker()
         services = Services(self.places, self.ports, self._settings)
-        if not self.supervisor.running:
+        if is_new:
             self._launch(cluster, broker, services)
         self._start_servers(cluster, broker, services)
         self.supervisor.start(SERVICES)
@@ -116,9 +121,6 @@ class Stack:
         return Broker(self.places.kafka, jars, java, self.ports.kafka, self.ports.kafka_controller)
 
     def _launch(self, cluster: Cluster, broker: Broker, services: Services) -> None:
-        self._end_leftovers()
-        check_disk(self.places.state)
-        check_ports({port: name for name in NAMES for port in self.ports.of(name)})
         self._offset_file.write_text(str(self.ports.offset))
         cluster.create()
         cluster.configure({})

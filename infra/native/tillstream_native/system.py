@@ -2,13 +2,18 @@
 
 import os
 import pwd
+import random
 import socket
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 LOCALHOST = "127.0.0.1"
+SERVER_PORTS = range(
+    20_000, 32_000
+)  # below the range from which Linux takes the ports of outgoing connections
+PORT_TRIES = 50
 READ_FOR_ALL = 0o444
 RUN_FOR_ALL = 0o111
 SERVER_USERS = ("postgres", "nobody")
@@ -69,8 +74,13 @@ def open_to_all(folder: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with closing(socket.socket()) as listener:
-        listener.bind((LOCALHOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody listens on right now, and that no outgoing connection is given while its server is down."""
+    for port in random.sample(SERVER_PORTS, PORT_TRIES):
+        with closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((LOCALHOST, port))
+                return port
+    raise CannotRun(
+        f"None of {PORT_TRIES} ports between {SERVER_PORTS.start} and {SERVER_PORTS.stop} is free."
+    )
