@@ -69,11 +69,11 @@ async def test_one_order_is_found_by_its_id_and_a_missing_one_is_not(shop: Shop)
 
 async def test_pages_hold_every_order_once_newest_first(shop: Shop) -> None:
     whole = (await shop.get("/orders", user_id=3, limit=500))["orders"]
-    assert len(whole) > 7
+    assert len(whole) > 2
     paged: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        page = await shop.get("/orders", user_id=3, limit=7, **cursor)
+        page = await shop.get("/orders", user_id=3, limit=2, **cursor)
         paged += page["orders"]
         if page["next_cursor"] is None:
             break
