@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from tillstream.apply.statements import STAGING
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
+from tillstream.contracts.records import key_of
 
 type Numbered = tuple[int, Message]
 
@@ -61,12 +62,6 @@ _EVENT_TYPES = [
     "uuid",
     "int8",
 ]
-_KEY_FIELDS = {
-    Entity.USER: "user_id",
-    Entity.PRODUCT: "product_id",
-    Entity.ORDER: "order_id",
-    Entity.ORDER_ITEM: "order_item_id",
-}
 
 
 async def stage(
@@ -115,7 +110,7 @@ def _change_row(ord_: int, is_active: bool, message: Message) -> tuple[Any, ...]
         message.correction,
         message.entity.value,
         message.message_id,
-        content[_KEY_FIELDS[message.entity]],
+        key_of(message.entity, content),
         get("order_id") if message.entity is Entity.ORDER_ITEM else None,
         message.version,
         message.content_hash,
