@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from support.ports import free_port
 from tillstream_native.kafka import Broker, fetch_jars
 from tillstream_native.processes import Child
-from tillstream_native.system import free_port
 from tillstream_native.tools import find_java
 
 READY_WITHIN_S = 60

@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from support.ports import free_port
 from tillstream.db import migrate as migrations
 from tillstream_native.postgres import OWNER, ROLES, SUPERUSER, Cluster, find_install
 from tillstream_native.processes import Child
-from tillstream_native.system import free_port, server_user
+from tillstream_native.system import server_user
 
 READY_WITHIN_S = 30
 TEMPLATE = "tillstream"

@@ -1,7 +1,6 @@
 """Fixture: the whole native stack, brought up by the code behind `make up`, beside any other on this machine."""
 
 import os
-import random
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,17 +8,13 @@ from pathlib import Path
 import pytest
 
 from support.kafka import CACHE
-from tillstream_native.places import NAMES, SERVICES, Places, Ports
-from tillstream_native.preflight import check_ports
+from support.ports import free_ports
+from tillstream_native.places import SERVICES, Places
 from tillstream_native.readiness import wait_until_ready
 from tillstream_native.sample import drop
 from tillstream_native.stack import Part, Stack
-from tillstream_native.system import LOCALHOST, CannotRun
+from tillstream_native.system import LOCALHOST
 
-OFFSETS = range(
-    6_700, 11_000, 10
-)  # every port lies outside the range that outgoing connections take theirs from
-OFFSET_TRIES = 20
 STOP_WITHIN_S = 60
 READY_WITHIN_S = 60
 
@@ -99,15 +94,3 @@ def run_stack(state: Path, settings: Mapping[str, str]) -> Iterator[RunningStack
         yield RunningStack(native)
     finally:
         native.down()
-
-
-def free_ports() -> Ports:
-    """Ports that nobody holds right now."""
-    for offset in random.sample(OFFSETS, OFFSET_TRIES):
-        ports = Ports(offset)
-        try:
-            check_ports({port: name for name in NAMES for port in ports.of(name)})
-        except CannotRun:
-            continue
-        return ports
-    raise CannotRun(f"None of {OFFSET_TRIES} port ranges is free.")

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from support.ports import free_port
 from tillstream_native.preflight import check_disk, check_ports
-from tillstream_native.system import LOCALHOST, CannotRun, free_port
+from tillstream_native.system import LOCALHOST, CannotRun
 
 pytestmark = pytest.mark.unit
 

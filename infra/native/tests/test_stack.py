@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from support.kafka import CACHE
-from support.stack import RunningStack, free_ports, run_stack
+from support.ports import free_ports
+from support.stack import RunningStack, run_stack
 from tillstream_native.places import NAMES, Places
 from tillstream_native.stack import Stack
 from tillstream_native.system import LOCALHOST, CannotRun

@@ -1,19 +1,12 @@
-"""What the machine offers: a user that PostgreSQL accepts, free ports, files that others may enter."""
+"""What the machine offers: a user that PostgreSQL accepts, files that others may enter."""
 
 import os
 import pwd
-import random
-import socket
 import stat
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 LOCALHOST = "127.0.0.1"
-SERVER_PORTS = range(
-    20_000, 32_000
-)  # below the range from which Linux takes the ports of outgoing connections
-PORT_TRIES = 50
 READ_FOR_ALL = 0o444
 RUN_FOR_ALL = 0o111
 SERVER_USERS = ("postgres", "nobody")
@@ -71,16 +64,3 @@ def open_to_all(folder: Path) -> None:
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode):
             path.chmod(mode | READ_FOR_ALL | (RUN_FOR_ALL if mode & stat.S_IXUSR else 0))
-
-
-def free_port() -> int:
-    """A port that nobody listens on right now, and that no outgoing connection is given while its server is down."""
-    for port in random.sample(SERVER_PORTS, PORT_TRIES):
-        with closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind((LOCALHOST, port))
-                return port
-    raise CannotRun(
-        f"None of {PORT_TRIES} ports between {SERVER_PORTS.start} and {SERVER_PORTS.stop} is free."
-    )

@@ -18,13 +18,13 @@ from ingest_api.app import App, build
 from ingest_api.policy import IngestPolicy
 from ingest_api.settings import IngestSettings
 from support.kafka import KafkaServer
+from support.ports import free_port
 from tillstream.contracts.entities import EVENTS_TOPIC, ORDERS_TOPIC
 from tillstream.contracts.ids import new_id
 from tillstream.contracts.topics import TOPICS
 from tillstream.kafka.topics import ensure_topics
 from tillstream.testing.builders import event_item, order_item, without
 from tillstream.testing.waiting import eventually
-from tillstream_native.system import free_port
 
 from .conftest import column, problem
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from support.kafka import KafkaServer
+from support.ports import free_port
 from tillstream.contracts.topics import TOPIC_CONFIG, TopicSpec
 from tillstream.errors import BrokerUnavailable
 from tillstream.kafka.aio import AioConsumer, AioProducer, ConsumerPolicy, ProducerPolicy
@@ -18,7 +19,6 @@ from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Outgoing, Place
 from tillstream.kafka.topics import ensure_topics
 from tillstream.testing.waiting import eventually
-from tillstream_native.system import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 

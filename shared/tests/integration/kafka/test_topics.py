@@ -5,11 +5,11 @@ from uuid import uuid4
 import pytest
 
 from support.kafka import KafkaServer
+from support.ports import free_port
 from tillstream.cli.main import main
 from tillstream.contracts.topics import TOPIC_CONFIG, TOPICS, TopicSpec
 from tillstream.errors import BrokerUnavailable, Misconfigured
 from tillstream.kafka.topics import ensure_topics
-from tillstream_native.system import free_port
 
 pytestmark = pytest.mark.integration
 
