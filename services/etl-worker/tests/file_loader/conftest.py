@@ -61,12 +61,14 @@ class Shop:
 
     def ports(self) -> Ports:
         """The real ones, but for Kafka."""
+        engine = Engine()
         return Ports(
             consumer=MemoryConsumer(self.broker, group="file-loader"),
             clock=SystemClock(),
             jobs=Jobs(),
             desk=Desk(self.folders),
-            apply=Engine().apply,
+            apply=engine.apply,
+            wake=Sweeper(engine).wake,
         )
 
     def start(self, ports: Ports | None = None) -> App:

@@ -40,8 +40,10 @@ class ChangePass:
             for name in ("park", "upsert", "apply_sets"):
                 await self._conn.execute(ORDERS[name])
         if Entity.ORDER_ITEM in present:
-            for name in ("park", "upsert"):
-                await self._conn.execute(ORDER_ITEMS[name])
+            await self._conn.execute(ORDER_ITEMS["park"])
+            # An order that came since the first lock: its next set must not pass by an item that it cannot see yet.
+            await self._conn.execute(ORDERS["lock"])
+            await self._conn.execute(ORDER_ITEMS["upsert"])
         await self._conn.execute(CHANGES["settle"])
         return await self._verdicts(ords)
 

@@ -44,7 +44,7 @@ class ExceptionWriter:
             (
                 (ord_, message)
                 for ord_, message in numbered
-                if message.correction
+                if _comes_again(message)
                 or verdicts[ord_].outcome in {OutcomeKind.PARKED, OutcomeKind.QUARANTINED}
             ),
             key=lambda pair: pair[1].message_id,
@@ -53,9 +53,7 @@ class ExceptionWriter:
         refused = [each for each in odd if final[each[0]].outcome is OutcomeKind.QUARANTINED]
         rows = [_row(message) | _refusal(message, final[ord_]) for ord_, message in refused]
         await _written(conn, EXCEPTIONS["quarantine"], rows)
-        for ord_, message in odd:
-            if message.correction:
-                await _close_older_entries(conn, message, final[ord_])
+        await _close_older_entries(conn, [each for each in odd if _comes_again(each[1])], final)
         return final
 
     async def _park(
@@ -85,6 +83,10 @@ async def _beside_the_parked(conn: AsyncConnection, message: Message) -> Verdict
     return _DUPLICATE if first[0] == message.content_hash else _CONFLICT
 
 
+def _comes_again(message: Message) -> bool:
+    return message.correction or message.woken
+
+
 def _refusal(message: Message, verdict: Verdict) -> dict[str, Any]:
     reason = verdict.reason
     assert reason is not None, "a quarantined message has a reason"
@@ -103,20 +105,33 @@ async def _written(
         return [result.rowcount > 0 async for result in cursor.results()]
 
 
-async def _close_older_entries(conn: AsyncConnection, message: Message, verdict: Verdict) -> None:
-    is_refused = verdict.outcome is OutcomeKind.QUARANTINED
+async def _close_older_entries(
+    conn: AsyncConnection, again: Sequence[Numbered], final: Mapping[int, Verdict]
+) -> None:
+    """`again` are corrections and what woke. A correction that is refused leaves alone what waits under its id."""
+    if not again:
+        return
+    outcomes = [final[ord_].outcome for ord_, _ in again]
+    refused = [outcome is OutcomeKind.QUARANTINED for outcome in outcomes]
     await conn.execute(
         EXCEPTIONS["resolve"],
         {
-            "message_id": message.message_id,
-            "version": message.version,
-            "content_hash": message.content_hash,
-            "resolution": "refused_again" if is_refused else verdict.outcome.value,
-            "keep": message.content_hash if is_refused else None,
+            "message_ids": [message.message_id for _, message in again],
+            "versions": [message.version for _, message in again],
+            "hashes": [message.content_hash for _, message in again],
+            "resolutions": [
+                "refused_again" if is_refused else outcome.value
+                for outcome, is_refused in zip(outcomes, refused, strict=True)
+            ],
+            "refused": refused,
         },
     )
-    if verdict.outcome is not OutcomeKind.PARKED:
-        await conn.execute(EXCEPTIONS["unpark"], {"message_ids": [message.message_id]})
+    woken = [
+        message.message_id
+        for (_, message), outcome in zip(again, outcomes, strict=True)
+        if message.woken and outcome is not OutcomeKind.PARKED
+    ]
+    await conn.execute(EXCEPTIONS["unpark"], {"message_ids": woken})
 
 
 def _row(message: Message) -> dict[str, Any]:
@@ -135,5 +150,6 @@ def _row(message: Message) -> dict[str, Any]:
         "job_id": origin.job_id,
         "line": origin.line,
         "accepted_at": message.accepted_at,
-        "correction": message.correction,
+        "woken": message.woken,
+        "again": _comes_again(message),
     }

@@ -4,14 +4,15 @@ Whoever wishes it writes a row of `replay_requests`; only the worker writes shop
 original message id and version.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
 from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.file_statements import move_in_statements
 from tillstream.apply.statements import REPLAY
 from tillstream.apply.sweep import alone
 from tillstream.contracts.entities import Entity
@@ -23,6 +24,15 @@ from tillstream.contracts.rules import Rules
 from tillstream.errors import MalformedJson
 
 DEFAULT_LIMIT = 500
+
+
+class _Request(NamedTuple):
+    """A wish, and the message that it is about. `is_open`: its row is still counted as refused in its file's statement."""
+
+    id: int
+    quarantine_id: int
+    is_open: bool
+    original: tuple[Any, ...]
 
 
 class Replayer:
@@ -42,12 +52,15 @@ class Replayer:
         async with conn.transaction():
             if not await alone(conn):
                 return []
+            await conn.execute(REPLAY["answer_for_files"])
             cursor = await conn.execute(REPLAY["open_requests"], {"limit": self._limit})
-            requests = await cursor.fetchall()
+            requests = [_Request(row[0], row[1], row[2], row[3:]) for row in await cursor.fetchall()]
             if not requests:
                 return []
-            applied = await self._engine.apply(conn, [self._message(*row[1:]) for row in requests])
-            await _answer(conn, [row[0] for row in requests], applied)
+            messages = [self._message(*each.original) for each in requests]
+            applied = await self._engine.apply(conn, messages)
+            await _answer(conn, [each.id for each in requests], applied)
+            await move_in_statements(conn, "rejected", _first_results(requests, applied))
             return applied
 
     def _message(
@@ -84,6 +97,15 @@ def _checked(kind: Entity, payload: bytes, rules: Rules) -> dict[str, Any] | Ref
         return check(kind, parse_json(payload), rules)
     except MalformedJson as error:
         return Refusal(Reason.MALFORMED_JSON, str(error))
+
+
+def _first_results(requests: Sequence[_Request], applied: Sequence[Applied]) -> Iterator[Applied]:
+    """What moves a row in a statement: the first of several wishes for one entry, and none for a settled one."""
+    seen: set[int] = set()
+    for request, result in zip(requests, applied, strict=True):
+        if request.is_open and request.quarantine_id not in seen:
+            yield result
+        seen.add(request.quarantine_id)
 
 
 async def _answer(conn: AsyncConnection, ids: Sequence[int], applied: Sequence[Applied]) -> None:

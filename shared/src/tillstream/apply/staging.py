@@ -16,6 +16,7 @@ _INCOMING_TYPES = [
     "int4",
     "bool",
     "bool",
+    "bool",
     "text",
     "uuid",
     "int8",
@@ -47,6 +48,7 @@ _INCOMING_TYPES = [
 _ITEM_TYPES = ("int4", "int8", "int8", "int8", "numeric")
 _EVENT_TYPES = [
     "int4",
+    "bool",
     "bool",
     "bool",
     "uuid",
@@ -108,6 +110,7 @@ def _change_row(ord_: int, is_active: bool, message: Message) -> tuple[Any, ...]
         ord_,
         is_active,
         message.correction,
+        message.woken,
         message.entity.value,
         message.message_id,
         key_of(message.entity, content),
@@ -151,6 +154,7 @@ def _event_row(ord_: int, is_active: bool, message: Message) -> tuple[Any, ...]:
         ord_,
         is_active,
         message.correction,
+        message.woken,
         message.message_id,
         content["user_id"],
         content["event_type"],

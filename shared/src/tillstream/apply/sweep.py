@@ -4,7 +4,7 @@ It is the truth about waiting changes. A wake-up after a batch is only a hint: o
 moment, one that parks a change and one that stores its parent, neither sees the other's work.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
@@ -13,16 +13,17 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.file_statements import move, move_in_statements
 from tillstream.apply.statements import SWEEP
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Origin
 from tillstream.contracts.outcomes import OutcomeKind
-from tillstream.contracts.records import KEY_FIELD, from_json
+from tillstream.contracts.records import from_json, key_of
 
 # What one round looks at of each kind: with more than that waiting, a full turn takes several rounds.
 WINDOW_ROWS = 5_000
+WAKE_ROUNDS = 20  # one parent may be waited for by many; what is left after that, the sweep finds
 _PARENTS = frozenset({Entity.USER, Entity.PRODUCT, Entity.ORDER})
-_COLUMNS = ("stored", "unchanged", "superseded", "duplicate", "parked", "rejected")
 _ORIGIN_COLUMNS = 13
 _NO_ID = UUID(int=0)
 
@@ -68,18 +69,30 @@ class Sweeper:
         return applied
 
     async def wake(self, conn: AsyncConnection, stored: Iterable[Applied]) -> list[Applied]:
-        """The hint: applies what waits for the parents of a batch that was just committed. The sweep finds the rest."""
-        parents = sorted({_parent(each.message) for each in stored if _is_new_parent(each)})
-        if not parents:
+        """The hint: applies what waits for the parents of a batch that was just committed, and for what wakes of that.
+
+        In transactions of its own, a bounded number of them; the sweep finds the rest.
+        """
+        applied: list[Applied] = []
+        parents = _new_parents(stored)
+        for _ in range(WAKE_ROUNDS):
+            if not parents:
+                break
+            async with conn.transaction():
+                woken = await self._wake_some(conn, parents)
+            applied += woken
+            if len(woken) < self._window:
+                parents = _new_parents(woken)
+        return applied
+
+    async def _wake_some(self, conn: AsyncConnection, parents: Sequence[tuple[str, int]]) -> list[Applied]:
+        if not await alone(conn):
             return []
-        async with conn.transaction():
-            if not await alone(conn):
-                return []
-            kinds, keys = zip(*parents, strict=True)
-            cursor = await conn.execute(
-                SWEEP["parents_waited_for"], {"kinds": list(kinds), "keys": list(keys), "limit": self._window}
-            )
-            return await self._apply(conn, "parked", await cursor.fetchall())
+        kinds, keys = zip(*parents, strict=True)
+        cursor = await conn.execute(
+            SWEEP["parents_waited_for"], {"kinds": list(kinds), "keys": list(keys), "limit": self._window}
+        )
+        return await self._apply(conn, "parked", await cursor.fetchall())
 
     async def _round(self, conn: AsyncConnection, turn: _Turn) -> list[Applied]:
         if not await alone(conn):
@@ -97,13 +110,17 @@ class Sweeper:
         if not rows:
             return []
         applied = await self._engine.apply(conn, [_message(row) for row in rows])
-        await _move_in_statements(conn, column, applied)
+        await move_in_statements(conn, column, applied)
         return applied
 
     async def _expire(self, conn: AsyncConnection) -> None:
+        if not await alone(
+            conn
+        ):  # else a change that another process is waking would leave its statement twice
+            return
         cursor = await conn.execute(SWEEP["expire"], {"limit": self._window})
         for job_id, count in sorted(row for row in await cursor.fetchall() if row[0] is not None):
-            await _move(conn, job_id, Counter(parked=-count, rejected=count))
+            await move(conn, job_id, Counter(parked=-count, rejected=count))
 
 
 async def alone(conn: AsyncConnection) -> bool:
@@ -112,40 +129,20 @@ async def alone(conn: AsyncConnection) -> bool:
     return row == (True,)
 
 
-def _is_new_parent(applied: Applied) -> bool:
-    return applied.outcome is OutcomeKind.STORED and applied.message.entity in _PARENTS
-
-
-def _parent(message: Message) -> tuple[str, int]:
-    assert message.content is not None, "what was stored has content"
-    return message.entity.value, message.content[KEY_FIELD[message.entity]]
+def _new_parents(applied: Iterable[Applied]) -> list[tuple[str, int]]:
+    """The rows that others may wait for, sorted."""
+    return sorted(
+        {
+            (each.message.entity.value, key_of(each.message.entity, each.message.content or {}))
+            for each in applied
+            if each.outcome is OutcomeKind.STORED and each.message.entity in _PARENTS
+        }
+    )
 
 
 def _place(row: tuple[Any, ...], id_name: str) -> dict[str, Any]:
     waits_for, waits_key, row_id, _ = row[_ORIGIN_COLUMNS:]
     return {"waits_for": waits_for, "waits_key": waits_key, id_name: row_id}
-
-
-async def _move_in_statements(conn: AsyncConnection, column: str, applied: Iterable[Applied]) -> None:
-    """Job by job, sorted, so that two transactions cannot lock each other out."""
-    moves: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
-    for result in applied:
-        job_id = result.message.origin.job_id
-        if job_id is not None:
-            moves[job_id][column] -= 1
-            moves[job_id][_statement_column(result.outcome)] += 1
-    for job_id in sorted(moves):
-        await _move(conn, job_id, moves[job_id])
-
-
-async def _move(conn: AsyncConnection, job_id: UUID, counts: Counter[str]) -> None:
-    await conn.execute(
-        SWEEP["move_in_statement"], {"job_id": job_id, **{name: counts[name] for name in _COLUMNS}}
-    )
-
-
-def _statement_column(outcome: OutcomeKind) -> str:
-    return "rejected" if outcome is OutcomeKind.QUARANTINED else outcome.value
 
 
 def _message(row: tuple[Any, ...]) -> Message:
@@ -162,5 +159,5 @@ def _message(row: tuple[Any, ...]) -> Message:
         payload=payload,
         origin=Origin(topic, partition, offset, job_id, line),
         content=from_json(kind, content),
-        correction=True,
+        woken=True,
     )

@@ -41,7 +41,8 @@ class Message:
 
     `content_hash` (16 bytes) is over the canonical content, or over `payload` where there is none.
     `payload` is what arrived, byte for byte. `version` sorts as bytes: see `pack_version`.
-    A `correction` may be applied although its id was parked or quarantined before, and then closes that entry.
+    A `correction` (a row of a rejects file, a replay) may be applied although its id was quarantined before; what is
+    `woken` is the very message that waited. Either closes the entry that kept it.
     """
 
     entity: Entity
@@ -55,6 +56,7 @@ class Message:
     content: dict[str, Any] | None = None
     refusal: Refusal | None = None
     correction: bool = False
+    woken: bool = False
 
 
 def microseconds(moment: datetime) -> int:

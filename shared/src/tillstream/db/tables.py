@@ -188,7 +188,7 @@ class Parked(Table, table=True):
     __table_args__ = (
         PrimaryKeyConstraint("message_id"),
         one_of("waits_for", ("user", "product", "order"), "waits_for"),
-        Index(None, "waits_for", "waits_key"),
+        Index(None, "waits_for", "waits_key", "message_id"),
         Index(None, "expires_at"),
         Index(None, "entity"),
     )
@@ -232,6 +232,7 @@ class Quarantine(Table, table=True):
             "quarantine_waits",
             "waits_for",
             "waits_key",
+            "id",
             postgresql_where=text("waits_for IS NOT NULL AND resolved_at IS NULL"),
         ),
     )
@@ -287,6 +288,9 @@ class FileJob(Table, table=True):
         one_of("status", JOB_STATUSES, "status"),
         CheckConstraint(
             "rows = loaded + unchanged + superseded + duplicate + parked + rejected", name="statement"
+        ),
+        CheckConstraint(
+            "least(loaded, unchanged, superseded, duplicate, parked, rejected) >= 0", name="not_negative"
         ),
         Index(None, "status", "created_at"),
         Index("file_jobs_newest_first", text("created_at DESC"), text("job_id DESC")),

@@ -38,11 +38,12 @@ def rivals(draw: st.DrawFn) -> list[Message]:
         entity = draw(ENTITIES)
         number = draw(FEW_IDS) + (FIRST_EVENT_ID if entity is Entity.EVENT else 0)
         message = make(entity, draw(CONTENTS[entity]), number=number, at=draw(st.integers(0, 3)))
-        drawn.append(_broken(message, place) if draw(st.integers(0, 5)) == 0 else message)
+        drawn.append(refused_already(message, place) if draw(st.integers(0, 5)) == 0 else message)
     return drawn
 
 
-def _broken(message: Message, place: int) -> Message:
+def refused_already(message: Message, place: int) -> Message:
+    """The message as a door makes it of something that breaks its contract; another `place`, another content."""
     payload = b"not a record, number %d" % place
     return replace(message, content=None, refusal=BROKEN, payload=payload, content_hash=payload_hash(payload))
 

@@ -1,18 +1,20 @@
 """What depends on who came first, and what is refused: kept once, with its reason, and nothing else suffers."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from psycopg import AsyncConnection
 
 from support.postgres import Database
-from tillstream.apply.change_pass import MAX_EMAIL_ROUNDS
+from tillstream.apply.change_pass import MAX_EMAIL_ROUNDS, ChangePass
 from tillstream.apply.engine import ApplyPolicy, Engine
 from tillstream.apply.event_pass import EventPass
 from tillstream.apply.staging import stage
+from tillstream.apply.statements import ORDER_ITEMS
 from tillstream.apply.sweep import Sweeper
 from tillstream.apply.verdicts import Verdict
 from tillstream.contracts.entities import Entity
@@ -20,6 +22,7 @@ from tillstream.contracts.messages import Message, Origin, Refusal
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.reasons import Reason
 from tillstream.db.connections import connect
+from tillstream.testing.waiting import eventually
 
 from .conftest import Connect
 from .reading import rows, run_batch, sweep_until_quiet
@@ -333,6 +336,53 @@ async def test_a_sweep_of_small_windows_comes_round_to_everything(session: Conne
     woken = [await sweeper.sweep(conn) for _ in range(4)]
 
     assert [len(each) for each in woken] == [0, 0, 0, 1]
+
+
+async def test_a_wake_up_reaches_all_that_waits_also_for_what_woke(session: Connect) -> None:
+    conn, engine = await session(), Engine()
+    waiting = [make(Entity.ORDER, order(n, 1), number=n) for n in range(1, 6)]
+    single_item = {"order_id": 5, **item(1, 1)}
+    await apply(conn, *waiting, make(Entity.ORDER_ITEM, single_item, number=6))
+    await apply(conn, make(Entity.PRODUCT, product(1), number=7))
+    stored = await run_batch(conn, engine, [make(Entity.USER, user(1), number=8)])
+
+    woken = await Sweeper(engine, window=2).wake(conn, stored)
+
+    assert [each.message.message_id.int for each in woken] == [1, 2, 3, 4, 5, 6]
+    assert await rows(conn, "SELECT count(*) FROM shop.parked") == [(0,)]
+
+
+async def test_a_newer_set_takes_out_an_older_item_that_was_on_its_way(session: Connect) -> None:
+    """The item finds no order to lock; then the order comes, and its next set before the item is committed."""
+    conn, other, onlooker = await session(0), await session(1), await session(2)
+    await apply(conn, make(Entity.USER, user(1), number=1), make(Entity.PRODUCT, product(1), number=2))
+    single_item = make(Entity.ORDER_ITEM, {"order_id": 7, **item(1, 1)}, number=5, at=5)
+    older = make(Entity.ORDER, order(7, 1, items=[item(2, 1)]), number=3, at=1)
+    newer = make(Entity.ORDER, order(7, 1, items=[item(2, 1)]), number=9, at=9)
+    sets: list[asyncio.Task[Any]] = []
+
+    async def waits_or_is_done() -> bool:
+        waiting = await rows(onlooker, "SELECT 1 FROM pg_locks WHERE NOT granted")
+        return bool(waiting) or sets[0].done()
+
+    class Interleaved:
+        """The connection of the item's session; the other session's work comes in between its statements."""
+
+        async def execute(self, statement: Any, *values: Any) -> Any:
+            if statement == ORDER_ITEMS["park"]:
+                await apply(other, older)
+            done = await conn.execute(statement, *values)
+            if statement == ORDER_ITEMS["upsert"]:
+                sets.append(asyncio.create_task(apply(other, newer)))
+                await eventually(waits_or_is_done)
+            return done
+
+    async with conn.transaction():
+        await stage(conn, [(0, single_item)], [], {0})
+        await ChangePass(cast("AsyncConnection", Interleaved())).run([0])
+    await asyncio.gather(*sets)
+
+    assert await rows(conn, "SELECT order_item_id FROM shop.order_items") == [(2,)]
 
 
 async def test_a_settled_row_moves_to_its_final_column_in_its_files_statement(session: Connect) -> None:

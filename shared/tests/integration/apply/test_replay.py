@@ -95,3 +95,24 @@ async def test_an_address_that_became_free_is_taken_by_who_wanted_it(session: Co
         (2, "a@x.org"),
     ]
     assert await rows(conn, "SELECT count(*) FROM shop.quarantine WHERE resolved_at IS NULL") == [(0,)]
+
+
+async def test_a_wish_about_a_record_of_the_file_topic_is_answered_and_holds_nobody_up(
+    session: Connect,
+) -> None:
+    conn, replayer = await session(), Replayer(Engine(), UTC_ZONE)
+    await quarantine_a_broken_product(conn)
+    await conn.execute(
+        "INSERT INTO shop.quarantine"
+        " (message_id, content_hash, entity, reason, message, version, payload, source, accepted_at)"
+        " VALUES (%s, %s, 'file', 'malformed_json', 'Not JSON.', %s, %s, 'shop', now())",
+        [UUID(int=8), b"h" * 16, b"v" * 40, b"{"],
+    )
+    await wish(conn)
+
+    await replayer.replay(conn)
+
+    assert await rows(conn, "SELECT outcome, reason FROM shop.replay_requests ORDER BY reason") == [
+        ("quarantined", "malformed_json"),
+        ("quarantined", "negative_amount"),
+    ]

@@ -13,12 +13,13 @@ from psycopg import AsyncConnection
 
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Jobs
-from etl_worker.file_loader.load_file import Apply, LoadFile, LoadPolicy
+from etl_worker.file_loader.load_file import Apply, LoadFile, LoadPolicy, Wake
 from etl_worker.file_loader.queue_jobs import QueueJobs
 from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
 from etl_worker.file_loader.settings import LoaderSettings
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.apply.engine import ApplyPolicy, Engine
+from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.db.connections import connect
@@ -48,17 +49,20 @@ class Ports:
     jobs: Jobs
     desk: Desk
     apply: Apply
+    wake: Wake
     commit: Commit = commit
 
 
 def real_ports(settings: LoaderSettings) -> Ports:
     """The real broker, clock, tables, folders and engine."""
+    engine = Engine(ApplyPolicy(parked_for=settings.parked_for))
     return Ports(
         consumer=AioConsumer(settings.kafka_bootstrap, group=Process.FILE_LOADER, client_id=_owner()),
         clock=SystemClock(),
         jobs=Jobs(),
         desk=Desk(Folders(settings.data_dir)),
-        apply=Engine(ApplyPolicy(parked_for=settings.parked_for)).apply,
+        apply=engine.apply,
+        wake=Sweeper(engine).wake,
     )
 
 
@@ -75,6 +79,7 @@ class App:
             ports.jobs,
             ports.desk,
             ports.apply,
+            ports.wake,
             clock,
             watch,
             settings.shop_timezone,

@@ -28,6 +28,7 @@ from tillstream.errors import FileRefused, TransactionConflict
 from tillstream.kafka.steps import Commit, commit
 
 Apply = Callable[[AsyncConnection, Sequence[Message]], Awaitable[list[Applied]]]
+Wake = Callable[[AsyncConnection, Sequence[Applied]], Awaitable[list[Applied]]]
 
 _log = structlog.get_logger()
 
@@ -86,6 +87,7 @@ class LoadFile:
         jobs: Jobs,
         desk: Desk,
         apply: Apply,
+        wake: Wake,
         clock: Clock,
         watch: LoadWatch,
         shop_timezone: ZoneInfo,
@@ -96,6 +98,7 @@ class LoadFile:
         self._jobs = jobs
         self._desk = desk
         self._apply = apply
+        self._wake = wake
         self._clock = clock
         self._watch = watch
         self._shop_timezone = shop_timezone
@@ -196,6 +199,15 @@ class LoadFile:
         )
         run.lap.committed()
         run.from_byte = chunk.next_byte
+        await self._wake_up(run.conn, applied)
+
+    async def _wake_up(self, conn: AsyncConnection, applied: Sequence[Applied]) -> None:
+        """What waited for the rows of a chunk; where another transaction is in the way, the worker's sweep does it."""
+        try:
+            with translated():
+                await self._wake(conn, applied)
+        except TransactionConflict as error:
+            self._watch.retried(error)
 
     async def _try_chunk(
         self, run: _Run, file: ClaimedFile, chunk: Chunk, messages: Sequence[RowMessage]

@@ -18,7 +18,8 @@ FROM incoming AS j LEFT JOIN claimed AS c USING (message_id)
 WHERE i.ord = j.ord AND i.active
 
 -- name: recall
--- An id that came before: the same content is a duplicate, another one a conflict; a correction may go on.
+-- An id that came before: the same content is a duplicate, another one a conflict. What woke goes on, and a correction
+-- of what was refused; a change that waits was accepted, and is corrected no more.
 WITH known AS (
   SELECT c.message_id, c.entity, c.content_hash, c.outcome
   FROM shop.changes AS c
@@ -31,7 +32,8 @@ UPDATE incoming AS i SET
   reason = CASE WHEN k.content_hash = i.content_hash AND k.entity = i.entity THEN NULL ELSE 'id_conflict' END
 FROM known AS k
 WHERE k.message_id = i.message_id AND i.active AND NOT i.claimed
-  AND NOT (i.correction AND k.outcome IN ('parked', 'quarantined'))
+  AND NOT (i.correction AND k.outcome = 'quarantined')
+  AND NOT (i.woken AND k.outcome IN ('parked', 'quarantined'))
 
 -- name: settle
 -- Writes what became of the claimed ids where it is not what the claim said, and of corrected ones in any case.

@@ -1,8 +1,6 @@
 -- name: insert
 -- Stores every event whose parents are there and whose id is new, and returns the others with the parent that they lack.
-WITH waiting AS (
-  SELECT message_id FROM shop.parked
-  UNION ALL
+WITH expired AS (
   SELECT message_id FROM shop.quarantine WHERE waits_for IS NOT NULL AND resolved_at IS NULL
 ),
 checked AS (
@@ -24,7 +22,8 @@ stored AS (
     job_id, line
   FROM checked AS c
   WHERE user_known AND product_known
-    AND (c.correction OR NOT EXISTS (SELECT 1 FROM waiting AS w WHERE w.message_id = c.event_id))
+    AND (c.woken OR NOT EXISTS (SELECT 1 FROM shop.parked AS w WHERE w.message_id = c.event_id))
+    AND (c.woken OR c.correction OR NOT EXISTS (SELECT 1 FROM expired AS w WHERE w.message_id = c.event_id))
   ORDER BY event_id
   ON CONFLICT (event_id) DO NOTHING
   RETURNING event_id
@@ -40,9 +39,9 @@ WHERE s.event_id IS NULL
 -- What was not stored: known with the same content, known with another, or, with no outcome, not known at all. Parents
 -- are not looked at again: one that came since the insert would make this look contradict that one.
 WITH waiting AS (
-  SELECT message_id, content_hash FROM shop.parked
+  SELECT message_id, content_hash, true AS is_parked FROM shop.parked
   UNION ALL
-  SELECT message_id, content_hash FROM shop.quarantine WHERE waits_for IS NOT NULL AND resolved_at IS NULL
+  SELECT message_id, content_hash, false FROM shop.quarantine WHERE waits_for IS NOT NULL AND resolved_at IS NULL
 )
 SELECT
   i.ord,
@@ -53,7 +52,7 @@ SELECT
           IS NOT DISTINCT FROM (i.user_id, i.event_type, i.product_id, i.event_timestamp) THEN 'duplicate'
         ELSE 'quarantined'
       END
-    WHEN w.message_id IS NOT NULL AND NOT i.correction THEN
+    WHEN w.message_id IS NOT NULL AND NOT i.woken AND (w.is_parked OR NOT i.correction) THEN
       CASE WHEN w.content_hash = i.content_hash THEN 'duplicate' ELSE 'quarantined' END
   END AS outcome
 FROM incoming_events AS i

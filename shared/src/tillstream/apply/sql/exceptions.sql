@@ -10,7 +10,7 @@ INSERT INTO shop.parked AS p (
 ON CONFLICT (message_id) DO UPDATE SET
   waits_for = excluded.waits_for, waits_key = excluded.waits_key, content_hash = excluded.content_hash,
   payload = excluded.payload, content = excluded.content, version = excluded.version
-WHERE %(correction)s
+WHERE %(woken)s
 RETURNING p.message_id
 
 -- name: parked_content
@@ -27,19 +27,28 @@ INSERT INTO shop.quarantine AS q (
   %(content)s, %(source)s, %(topic)s, %(partition)s, %(offset)s, %(job_id)s, %(line)s, %(accepted_at)s, NULL, NULL
 )
 ON CONFLICT (message_id, content_hash) DO UPDATE SET
-  resolved_at = NULL, resolution = NULL, reason = excluded.reason, message = excluded.message, waits_for = NULL,
-  waits_key = NULL
-WHERE %(correction)s AND q.resolved_at IS NOT NULL
+  resolved_at = NULL, resolution = NULL, reason = excluded.reason, message = excluded.message, job_id = excluded.job_id,
+  line = excluded.line, waits_for = NULL, waits_key = NULL
+WHERE %(again)s AND q.resolved_at IS NOT NULL
 RETURNING q.id
 
 -- name: resolve
--- A correction went through, or was refused anew: the entries of its own first attempt are settled. Other contents that
--- came under the same id were never applied, and stay open.
-UPDATE shop.quarantine SET resolved_at = now(), resolution = %(resolution)s
-WHERE message_id = %(message_id)s AND version = %(version)s AND resolved_at IS NULL
-  AND (reason <> 'id_conflict' OR content_hash = %(content_hash)s)
-  AND content_hash IS DISTINCT FROM %(keep)s
+-- Corrections went through, or were refused anew: the entries of their own first attempts are settled. Other contents that
+-- came under the same ids were never applied, and stay open.
+WITH settled AS (
+  SELECT q.id, n.resolution
+  FROM shop.quarantine AS q
+  JOIN unnest(
+    %(message_ids)s::uuid[], %(versions)s::bytea[], %(hashes)s::bytea[], %(resolutions)s::text[], %(refused)s::boolean[]
+  ) AS n (message_id, version, content_hash, resolution, is_refused) USING (message_id, version)
+  WHERE q.resolved_at IS NULL
+    AND (q.reason <> 'id_conflict' OR q.content_hash = n.content_hash)
+    AND NOT (n.is_refused AND q.content_hash = n.content_hash)
+  ORDER BY q.id
+  FOR UPDATE OF q
+)
+UPDATE shop.quarantine AS q SET resolved_at = now(), resolution = s.resolution FROM settled AS s WHERE q.id = s.id
 
 -- name: unpark
--- A parked change that was applied or refused no longer waits.
+-- What woke and was applied, or refused, no longer waits.
 DELETE FROM shop.parked WHERE message_id = ANY(%(message_ids)s)

@@ -1,7 +1,13 @@
+-- name: answer_for_files
+-- What stood in the topic of file jobs is no change of the shop: it cannot be applied, and the answer says so at once.
+UPDATE shop.replay_requests AS r SET applied_at = now(), outcome = 'quarantined', reason = q.reason
+FROM shop.quarantine AS q
+WHERE q.id = r.quarantine_id AND r.applied_at IS NULL AND q.entity = 'file'
+
 -- name: open_requests
 -- Wishes that nobody has met yet, oldest first, each with the quarantined message that it is about.
 SELECT
-  r.id, coalesce(r.payload, q.content, q.payload) AS payload, q.entity, q.message_id,
+  r.id, q.id, q.resolved_at IS NULL AS is_open, coalesce(r.payload, q.content, q.payload) AS payload, q.entity, q.message_id,
   q.source, q.accepted_at, q.version, q.topic, q.kafka_partition, q.kafka_offset, q.job_id, q.line
 FROM shop.replay_requests AS r JOIN shop.quarantine AS q ON q.id = r.quarantine_id
 WHERE r.applied_at IS NULL

@@ -4,6 +4,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
   ord integer NOT NULL,
   active boolean NOT NULL,
   correction boolean NOT NULL,
+  woken boolean NOT NULL,
   entity text NOT NULL,
   message_id uuid NOT NULL,
   key bigint NOT NULL,
@@ -48,6 +49,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_events (
   ord integer NOT NULL,
   active boolean NOT NULL,
   correction boolean NOT NULL,
+  woken boolean NOT NULL,
   event_id uuid NOT NULL,
   user_id bigint NOT NULL,
   event_type text NOT NULL,
@@ -69,8 +71,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_events (
 -- name: copy_incoming
 -- One row per change of an entity other than events.
 COPY incoming (
-  ord, active, correction, entity, message_id, key, parent_key, version, content_hash, source, topic, kafka_partition,
-  kafka_offset, job_id, line, accepted_at, name, email, signup_date, product_name, category, price, user_id, order_date,
+  ord, active, correction, woken, entity, message_id, key, parent_key, version, content_hash, source, topic,
+  kafka_partition, kafka_offset, job_id, line, accepted_at, name, email, signup_date, product_name, category, price, user_id, order_date,
   status, total_amount, has_items, product_id, quantity, unit_price
 ) FROM STDIN (FORMAT BINARY)
 
@@ -81,8 +83,8 @@ COPY incoming_items (ord, order_item_id, product_id, quantity, unit_price) FROM 
 -- name: copy_incoming_events
 -- One row per event.
 COPY incoming_events (
-  ord, active, correction, event_id, user_id, event_type, product_id, event_timestamp, content_hash, source, accepted_at,
-  kafka_partition, kafka_offset, job_id, line
+  ord, active, correction, woken, event_id, user_id, event_type, product_id, event_timestamp, content_hash, source,
+  accepted_at, kafka_partition, kafka_offset, job_id, line
 ) FROM STDIN (FORMAT BINARY)
 
 -- name: analyze

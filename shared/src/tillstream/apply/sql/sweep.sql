@@ -74,7 +74,9 @@ kept AS (
   FROM expired ORDER BY message_id
   ON CONFLICT (message_id, content_hash) DO UPDATE SET
     resolved_at = NULL, resolution = NULL, reason = excluded.reason, message = excluded.message,
-    waits_for = excluded.waits_for, waits_key = excluded.waits_key
+    waits_for = excluded.waits_for, waits_key = excluded.waits_key, topic = excluded.topic,
+    kafka_partition = excluded.kafka_partition, kafka_offset = excluded.kafka_offset, job_id = excluded.job_id,
+    line = excluded.line
 )
 SELECT job_id, count(*) FROM expired GROUP BY job_id
 

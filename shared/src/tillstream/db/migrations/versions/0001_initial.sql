@@ -88,6 +88,7 @@ CREATE TABLE shop.file_jobs (
   elapsed_seconds NUMERIC(12, 3),
   CONSTRAINT file_jobs_pkey PRIMARY KEY (job_id),
   CONSTRAINT file_jobs_status_check CHECK (status IN ('queued', 'running', 'loaded', 'loaded_with_rejects', 'duplicate', 'archived', 'failed')),
+  CONSTRAINT file_jobs_not_negative_check CHECK (least(loaded, unchanged, superseded, duplicate, parked, rejected) >= 0),
   CONSTRAINT file_jobs_statement_check CHECK (rows = loaded + unchanged + superseded + duplicate + parked + rejected)
 );
 CREATE INDEX file_jobs_by_name ON shop.file_jobs (file_name, created_at DESC, job_id DESC);
@@ -118,7 +119,7 @@ CREATE TABLE shop.parked (
 );
 CREATE INDEX parked_entity_idx ON shop.parked (entity);
 CREATE INDEX parked_expires_at_idx ON shop.parked (expires_at);
-CREATE INDEX parked_waits_for_waits_key_idx ON shop.parked (waits_for, waits_key);
+CREATE INDEX parked_waits_for_waits_key_message_id_idx ON shop.parked (waits_for, waits_key, message_id);
 
 CREATE TABLE shop.partition_progress (
   topic TEXT NOT NULL,
@@ -176,7 +177,7 @@ CREATE INDEX quarantine_job ON shop.quarantine (job_id, line) WHERE job_id IS NO
 CREATE INDEX quarantine_open ON shop.quarantine (id) WHERE resolved_at IS NULL;
 CREATE INDEX quarantine_reason_id_idx ON shop.quarantine (reason, id);
 CREATE INDEX quarantine_source_id_idx ON shop.quarantine (source, id);
-CREATE INDEX quarantine_waits ON shop.quarantine (waits_for, waits_key) WHERE waits_for IS NOT NULL AND resolved_at IS NULL;
+CREATE INDEX quarantine_waits ON shop.quarantine (waits_for, waits_key, id) WHERE waits_for IS NOT NULL AND resolved_at IS NULL;
 
 CREATE TABLE shop.settings (
   key TEXT NOT NULL,
