@@ -222,7 +222,10 @@ class TopicFreshness(TypedDict):
     unknown_partitions: Count
     stopped: Annotated[
         list[StoppedPartition],
-        Field(description="Partitions that the worker stopped; a command resumes them."),
+        Field(
+            description="Partitions that the worker leaves alone until an operator clears `stopped_at` and `stop_reason`"
+            " in `shop.partition_progress`."
+        ),
     ]
 
 
