@@ -64,7 +64,6 @@ BOUNDS: dict[Label, str] = {
     Label.ACTIVITY: "`publish`, `batch`, `sweep`, `scan`, `file_chunk`, `query`",
 }
 
-DEPENDENCIES = ("postgres", "kafka", "folders")
 ACTIVITIES = ("publish", "batch", "sweep", "scan", "file_chunk", "query")
 
 REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
