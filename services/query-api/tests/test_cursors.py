@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.cursors import MAX_CURSOR_CHARS, MAX_ID, encode_cursor, jobs_key, orders_key, quarantine_key
+from query_api.cursors import MAX_CURSOR_CHARS, encode_cursor, jobs_key, orders_key, quarantine_key
 from query_api.failures import BadParameter
+from tillstream.contracts.rules import MAX_ID
 
 pytestmark = pytest.mark.unit
 

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from query_api import answers as models
 from query_api.routes import examples
+from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.testing.shop_rows import LONG_AGO, ShopRows
 
 from .conftest import Api, Json
@@ -168,10 +169,24 @@ async def test_every_answer_keeps_its_schema_when_there_is_something_to_show(
     ]
     for path, parameters in questions:
         template = path.replace("/1", "/{order_id}")
-        content = document["paths"][template]["get"]["responses"]["200"]["content"]["application/json"]
-        schema = _closed({**content["schema"], "components": document["components"]})
-        answer = await api.get(path, **parameters)
-        assert list(jsonschema_rs.iter_errors(schema, answer)) == [], path
+        assert _breaches(document, template, await api.get(path, **parameters)) == [], path
+
+
+async def test_a_file_job_that_could_not_be_read_is_told_within_the_schema(api: Api, rows: ShopRows) -> None:
+    message_id = rows.refused(b"{", entity="file", reason="invalid_record", topic=FILES_TOPIC)
+    document = await _document(api)
+    quarantine = await api.get("/quarantine")
+    receipt = await api.get(f"/events/{message_id}/receipt")
+    assert [entry["entity"] for entry in quarantine["quarantine"]] == [receipt["entity"]] == ["file"]
+    assert _breaches(document, "/quarantine", quarantine) == []
+    assert _breaches(document, "/events/{event_id}/receipt", receipt) == []
+
+
+def _breaches(document: Json, template: str, answer: Json) -> list[object]:
+    """Where an answer is not what the document says of it."""
+    content = document["paths"][template]["get"]["responses"]["200"]["content"]["application/json"]
+    schema = _closed({**content["schema"], "components": document["components"]})
+    return list(jsonschema_rs.iter_errors(schema, answer))
 
 
 async def test_the_interactive_page_takes_everything_from_this_process(api: Api) -> None:

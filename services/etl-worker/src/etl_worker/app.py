@@ -1,14 +1,13 @@
 """The composition root of etl-worker: builds the adapters, passes them in, opens and closes them in pairs."""
 
 import asyncio
-import os
-import socket
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry
-from psycopg import AsyncConnection
 
 from etl_worker.apply_records import Apply, ApplyRecords
+from etl_worker.process import connect_to_same_days, owner
 from etl_worker.settings import WorkerSettings
 from etl_worker.watch import ApplyWatch
 from tillstream.apply.engine import ApplyPolicy, Engine
@@ -17,7 +16,6 @@ from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import ENTITY_OF_TOPIC
 from tillstream.db.connections import connect
-from tillstream.db.zone import check_zone
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.consumer_loop import ConsumerLoop, LoopPolicy
 from tillstream.kafka.ports import Consumer
@@ -49,7 +47,9 @@ def real_ports(settings: WorkerSettings) -> Ports:
     """The real broker, clock and engine."""
     engine = Engine(ApplyPolicy(parked_for=settings.parked_for))
     return Ports(
-        consumer=AioConsumer(settings.kafka_bootstrap, group=Process.ETL_WORKER, client_id=_owner()),
+        consumer=AioConsumer(
+            settings.kafka_bootstrap, group=Process.ETL_WORKER, client_id=owner(Process.ETL_WORKER)
+        ),
         clock=SystemClock(),
         apply=engine.apply,
         sweeper=Sweeper(engine),
@@ -61,7 +61,6 @@ class App:
     """One etl-worker. `ops.port` is the port in use."""
 
     def __init__(self, settings: WorkerSettings, ports: Ports) -> None:
-        self._settings = settings
         self.metrics = Metrics(CollectorRegistry(), Process.ETL_WORKER)
         self.health = Health(ports.clock, self.metrics)
         records = ApplyRecords(
@@ -71,13 +70,19 @@ class App:
             settings.shop_timezone,
             ApplyWatch(self.metrics, ports.clock),
         )
+        dsn = settings.database_url.get_secret_value()
+        connecting = partial(
+            connect_to_same_days,
+            partial(connect, dsn, application_name=Process.ETL_WORKER),
+            settings.shop_timezone,
+        )
         consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
         self._loop = ConsumerLoop(
             ports.consumer,
-            self._connect,
+            connecting,
             Steps(handle=records.handle, idle=records.sweep),
             topics=sorted(ENTITY_OF_TOPIC),
-            owner=_owner(),
+            owner=owner(Process.ETL_WORKER),
             clock=ports.clock,
             watch=MetricsWatch(self.metrics, self.health, ports.clock, consuming),
             policy=LoopPolicy(batch_records=settings.batch_records),
@@ -99,17 +104,6 @@ class App:
         await stop.wait()
         self.health.stop()
 
-    async def _connect(self) -> AsyncConnection:
-        """A connection to a database that keeps the same days. Raises Misconfigured for another one."""
-        dsn = self._settings.database_url.get_secret_value()
-        conn = await connect(dsn, application_name=Process.ETL_WORKER)
-        try:
-            await check_zone(conn, self._settings.shop_timezone)
-        except BaseException:
-            await conn.close()
-            raise
-        return conn
-
 
 def build(settings: WorkerSettings, ports: Ports | None = None) -> App:
     """An app on the real ports, or on what a test brings instead."""
@@ -122,8 +116,3 @@ async def serve(stop: asyncio.Event) -> None:
     settings = load_settings(WorkerSettings)
     logs.configure(Process.ETL_WORKER, settings.log_level)
     await build(settings).run(stop)
-
-
-def _owner() -> str:
-    """Who this process is, for an operator who reads the fence rows."""
-    return f"{Process.ETL_WORKER}@{socket.gethostname()}:{os.getpid()}"

@@ -182,7 +182,7 @@ async def test_a_loader_whose_job_was_taken_over_writes_nothing_more(shop: Shop)
     new = make_app(shop.database, shop.folders, shop.ports())
 
     async def take_over() -> None:
-        conn = await new._connect()
+        conn = await new.connect()
         try:
             await conn.execute("UPDATE shop.file_jobs SET lease_epoch = lease_epoch + 1")
         finally:
@@ -293,7 +293,7 @@ async def test_a_database_that_restarts_under_way_costs_nothing(shop: Shop) -> N
         stop.set()
         await asyncio.wait_for(working, DEADLINE_S)
     await shop.conn.close()
-    shop.conn = await shop.app._connect()
+    shop.conn = await shop.app.connect()
     ended = await shop.job(job.job_id)
     assert (ended["status"], ended["rows"], ended["loaded"], ended["rejected"]) == (
         "loaded_with_rejects",

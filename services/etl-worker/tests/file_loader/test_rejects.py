@@ -16,6 +16,8 @@ pytestmark = pytest.mark.integration
 
 NAMES = ("users.csv", "products.csv", "orders.csv", "order_items.csv", "events.csv")
 HEADER = b"user_id,name,email,signup_date\n"
+# As the view behind `/jobs/{job_id}/rejects.csv` has it.
+OPEN_REJECTS = "SELECT line, reason FROM shop.quarantine WHERE job_id = %s AND resolved_at IS NULL"
 SIDE_OF = {"stored": "loaded", "duplicate": "duplicate", "parked": "parked", "quarantined": "rejected"}
 
 
@@ -167,3 +169,23 @@ async def test_a_refused_row_that_is_dropped_again_is_refused_again_and_kept_onc
     ] * 2
     assert [row[1] for row in table(shop.rejects(second))[1:]] == ["invalid_event_type"]
     assert len(await shop.rows("SELECT id FROM shop.quarantine")) == 1
+
+
+async def test_a_refused_row_that_comes_again_after_its_correction_is_open_again_in_both_rejects_files(
+    shop: Shop,
+) -> None:
+    await shop.load("users.csv", HEADER + b"1,Ann,ann@example.org,2024-01-05\n")
+    content = b"event_id,user_id,event_type,event_timestamp\nown-1,1,page_veiw,2024-05-05\n"
+    first = await shop.load("events.csv", content)
+    fixed = shop.rejects(first).replace(b"page_veiw", b"page_view")
+    assert (await shop.load("fixed.csv", fixed))["loaded"] == 1
+    assert await shop.rows(OPEN_REJECTS, first["job_id"]) == []
+
+    again = await shop.load("events.csv", content)
+    assert (again["status"], again["rejected"]) == ("loaded_with_rejects", 1)
+    assert [row[:2] for row in table(shop.rejects(again))[1:]] == [["2", "invalid_event_type"]]
+    assert await shop.rows(OPEN_REJECTS, again["job_id"]) == [{"line": 2, "reason": "invalid_event_type"}]
+
+    fixed = shop.rejects(again).replace(b"page_veiw", b"page_view")
+    assert (await shop.load("fixed again.csv", fixed))["duplicate"] == 1
+    assert await shop.rows(OPEN_REJECTS, again["job_id"]) == []

@@ -15,6 +15,10 @@ from tillstream.contracts.reasons import Reason
 # An exact number literal, never a float on the way: `1329.98`.
 Exact = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 Count = Annotated[int, Field(ge=0)]
+Refusable = Annotated[
+    Entity | Literal["file"],
+    Field(description="The kind of record; `file` is a file job that could not be read."),
+]
 Percentage = Annotated[Exact | None, Field(description="Two decimals; null where it would divide by zero.")]
 
 
@@ -157,7 +161,7 @@ class QuarantineEntry(TypedDict):
         str, Field(description="The beginning of what arrived; bytes that are no UTF-8 as \\xff.")
     ]
     payload_bytes: Annotated[Count, Field(description="The length of the whole of it.")]
-    entity: Entity
+    entity: Refusable
     field: str | None
     message_id: UUID
     topic: str | None
@@ -182,7 +186,7 @@ class Parent(TypedDict):
 class Receipt(TypedDict):
     event_id: UUID
     status: OutcomeKind | Literal["unknown"]
-    entity: Entity | None
+    entity: Refusable | None
     reason: Reason | None
     message: str | None
     source: str | None
@@ -218,7 +222,10 @@ class TopicFreshness(TypedDict):
     unknown_partitions: Count
     stopped: Annotated[
         list[StoppedPartition],
-        Field(description="Partitions that the worker stopped; a command resumes them."),
+        Field(
+            description="Partitions that the worker leaves alone until an operator clears `stopped_at` and `stop_reason`"
+            " in `shop.partition_progress`."
+        ),
     ]
 
 

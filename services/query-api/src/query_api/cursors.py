@@ -13,9 +13,9 @@ from uuid import UUID
 import msgspec
 
 from query_api.failures import BadParameter
+from tillstream.contracts.rules import MAX_ID
 
 MAX_CURSOR_CHARS = 200
-MAX_ID = 2**63 - 1
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]

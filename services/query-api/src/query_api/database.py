@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any, LiteralString
+from zoneinfo import ZoneInfo
 
 import structlog
 from psycopg import AsyncConnection, errors
@@ -13,7 +14,8 @@ from psycopg_pool import AsyncConnectionPool
 from tillstream.clock import Clock
 from tillstream.db import queries
 from tillstream.db.failures import translated
-from tillstream.errors import DatabaseUnavailable, Misconfigured, Retryable
+from tillstream.db.zone import check_recorded, migrated
+from tillstream.errors import DatabaseUnavailable, Retryable
 from tillstream.observe.metrics import Metrics
 
 STATEMENTS_PACKAGE = "query_api.queries"
@@ -87,26 +89,15 @@ class Reader:
         async with self.session() as session:
             await session.row("alive")
 
-    async def agree(self, shop_timezone: str) -> None:
+    async def agree(self, zone: ZoneInfo) -> None:
         """Compare zones; from here on questions are answered. May be repeated after DatabaseUnavailable.
 
         Raises Misconfigured where the database was made for another zone, or not made at all.
         """
-        try:
+        with migrated():
             async with self._connected() as session:
                 recorded = await session.row("shop_timezone")
-        except (errors.UndefinedTable, errors.InvalidSchemaName, errors.InsufficientPrivilege) as error:
-            raise Misconfigured(
-                "The database has no views for readers; run `tillstream migrate` first."
-            ) from error
-        if recorded is None:
-            raise Misconfigured(
-                "The database does not say which zone it keeps its days in; run `tillstream migrate`."
-            )
-        if recorded["value"] != shop_timezone:
-            raise Misconfigured(
-                f"TILLSTREAM_SHOP_TIMEZONE is {shop_timezone!r}, but the database keeps its days in {recorded['value']!r}."
-            )
+        check_recorded(recorded["value"] if recorded else None, zone)
         self._has_agreed = True
 
     @asynccontextmanager

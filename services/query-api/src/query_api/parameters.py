@@ -12,8 +12,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from query_api.cursors import MAX_CURSOR_CHARS, MAX_ID
+from query_api.cursors import MAX_CURSOR_CHARS
 from tillstream.contracts.reasons import Reason
+from tillstream.contracts.rules import MAX_ID, MAX_TEXT_CHARS
 from tillstream.http.parameters import Form, Parameters
 
 MAX_PAGE_ROWS = 500
@@ -21,7 +22,6 @@ DEFAULT_PAGE_ROWS = 50
 MAX_DAYS = 3_650
 DEFAULT_TOP_DAYS = 7
 DEFAULT_TOP_ROWS = 5
-MAX_TEXT_CHARS = 320
 # Nothing in the shop is older than 2000; the bound keeps arithmetic on days within the calendar.
 FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = date(9999, 1, 1)

@@ -18,7 +18,7 @@ async def wait_until_agreed(reader: Reader, zone: ZoneInfo, dependency: Dependen
     """Waits for the database as long as it takes. Raises Misconfigured where the days differ."""
     while True:
         try:
-            await reader.agree(zone.key)
+            await reader.agree(zone)
         except DatabaseUnavailable as error:
             dependency.waiting(str(error))
             await asyncio.sleep(RETRY_EVERY_S)

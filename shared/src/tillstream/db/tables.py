@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from tillstream.contracts.rules import EVENT_TYPES, ORDER_STATUSES
 from tillstream.db.columns import big_integer, integer, long_text, moment, money, one_of, raw_bytes, uuid
 
 SCHEMA = "shop"
@@ -39,8 +40,6 @@ NAMING = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
 }
 ACCEPTED_OUTCOMES = ("stored", "unchanged", "superseded")
-ORDER_STATUSES = ("pending", "paid", "cancelled", "shipped")
-EVENT_TYPES = ("page_view", "add_to_cart", "purchase")
 JOB_STATUSES = ("queued", "running", "loaded", "loaded_with_rejects", "duplicate", "archived", "failed")
 
 

@@ -1,13 +1,12 @@
 """One batch, one transaction: begin, handle, move the fence, commit."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import AsyncConnection
 
 from tillstream.db.failures import translated
+from tillstream.db.transactions import undone_on_failure
 from tillstream.errors import DatabaseUnavailable
 from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.progress import Progress
@@ -68,19 +67,13 @@ async def run_batch(
 
     Raises DatabaseUnavailable, TransactionConflict, or whatever bug the handler has; then nothing was written.
     """
-    try:
+    async with undone_on_failure(conn):
         with translated():
             result = await _write(conn, steps, progress, records, moves)
             if isinstance(result, Fenced):
                 await conn.execute("ROLLBACK")
                 return result
         return await _commit(conn, steps, result)
-    except asyncio.CancelledError:
-        await conn.close()  # the server rolls back what a closed connection had begun
-        raise
-    except BaseException:
-        await _roll_back(conn)
-        raise
 
 
 async def _write(
@@ -107,10 +100,3 @@ async def _commit(conn: AsyncConnection, steps: Steps, result: BatchResult) -> C
             raise
         return Unknown(result, str(error))
     return Committed(result)
-
-
-async def _roll_back(conn: AsyncConnection) -> None:
-    try:
-        await conn.rollback()
-    except psycopg.Error:
-        await conn.close()

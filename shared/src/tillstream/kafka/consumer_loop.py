@@ -8,6 +8,7 @@ partitions over again and goes on from their rows.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 from psycopg import AsyncConnection
@@ -296,6 +297,8 @@ class ConsumerLoop:
         if not self._holdings:
             return
         await self._aside(self._steps.idle)
+        with translated():  # before Kafka is asked: a later moment would cover what its answer does not
+            asked_at = await self._progress.moment(self._link.conn)
         try:
             ends = await self._consumer.log_ends(self._holdings.next_offsets.keys())
         except BrokerUnavailable as error:  # what was fetched can be applied all the same
@@ -303,14 +306,14 @@ class ConsumerLoop:
             self._stall.excuse()
             return
         self._outages.reached(KAFKA)
-        await self._write_progress(self._link.conn, ends)
+        await self._write_progress(ends, asked_at)
         await self._tell_kafka()
         standing = {
             place: (self._holdings.next_offsets[place], ends[place]) for place in self._holdings.running
         }
         self._stall.measured(standing)
 
-    async def _write_progress(self, conn: AsyncConnection, ends: dict[Place, int]) -> None:
+    async def _write_progress(self, ends: dict[Place, int], asked_at: datetime) -> None:
         measures = {
             place: Measure(
                 epoch, self._holdings.next_offsets[place], ends[place], self._holdings.stored_at(place)
@@ -318,7 +321,7 @@ class ConsumerLoop:
             for place, epoch in self._holdings.epochs.items()
         }
         with translated():
-            stopped = await self._progress.write(conn, measures)
+            stopped = await self._progress.write(self._link.conn, measures, asked_at)
         self._outages.reached(POSTGRES)
         self._halt(stopped)
         self._watch.measured(

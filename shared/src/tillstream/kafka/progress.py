@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import LiteralString, NamedTuple
+from typing import LiteralString, NamedTuple, cast
 
 from psycopg import AsyncConnection
 
@@ -29,8 +29,19 @@ class Progress:
     def __init__(self) -> None:
         self._sql: dict[str, LiteralString] = load("tillstream.kafka", "progress.sql")
 
-    async def write(self, conn: AsyncConnection, measures: Mapping[Place, Measure]) -> set[Place]:
-        """Write what was measured of places still owned in the same epoch; those of them that are stopped."""
+    async def moment(self, conn: AsyncConnection) -> datetime:
+        """The time of the database."""
+        row = await (await conn.execute(self._sql["moment"])).fetchone()
+        assert row is not None, "it always has a time"
+        return cast("datetime", row[0])
+
+    async def write(
+        self, conn: AsyncConnection, measures: Mapping[Place, Measure], asked_at: datetime
+    ) -> set[Place]:
+        """Write what was measured of places still owned in the same epoch; those of them that are stopped.
+
+        `asked_at` is the `moment` before the ends of the logs were asked for.
+        """
         ordered = sorted(measures)
         taken = [measures[place] for place in ordered]
         rows = await conn.execute(
@@ -42,6 +53,7 @@ class Progress:
                 "nexts": [measure.next_offset for measure in taken],
                 "ends": [measure.log_end for measure in taken],
                 "stored": [measure.last_stored_at for measure in taken],
+                "asked_at": asked_at,
             },
         )
         return {Place(topic, partition) for topic, partition, stopped in await rows.fetchall() if stopped}

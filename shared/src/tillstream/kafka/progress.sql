@@ -1,11 +1,16 @@
+-- name: moment
+-- The database's own time, by which readers tell how old a progress is.
+SELECT now();
+
 -- name: measured
--- What readers may know of partitions that this owner still owns; says which of them are stopped. What a partition was
+-- What readers may know of partitions that this owner still owns; says which of them are stopped. Where nothing is left
+-- that holds for the moment before Kafka was asked: what came after its answer is not applied. What a partition was
 -- once complete through it stays complete through, so a record in flight after days of silence does not make it old.
 INSERT INTO shop.partition_progress AS p
     (topic, kafka_partition, next_offset, log_end, last_stored_at, complete_through, measured_at)
 SELECT
     m.topic, m.kafka_partition, m.next_offset, m.log_end, m.last_stored_at,
-    CASE WHEN m.next_offset >= m.log_end THEN now() ELSE m.last_stored_at END, now()
+    CASE WHEN m.next_offset >= m.log_end THEN %(asked_at)s ELSE m.last_stored_at END, now()
 FROM unnest(
     %(topics)s::text[], %(partitions)s::smallint[], %(epochs)s::bigint[], %(nexts)s::bigint[], %(ends)s::bigint[],
     %(stored)s::timestamptz[]
@@ -22,7 +27,7 @@ SET next_offset = excluded.next_offset,
 RETURNING p.topic, p.kafka_partition, p.stopped_at IS NOT NULL;
 
 -- name: stopped
--- Which of these partitions stay stopped until a command resumes them.
+-- Which of these partitions stay stopped until an operator clears `stopped_at` and `stop_reason`.
 SELECT p.topic, p.kafka_partition
 FROM shop.partition_progress p
 JOIN unnest(%(topics)s::text[], %(partitions)s::smallint[]) AS wanted (topic, kafka_partition)

@@ -56,7 +56,7 @@ BOUNDS: dict[Label, str] = {
     Label.PARTITION: "the partitions of a topic, 12 at most",
     Label.DEPENDENCY: "`postgres`, `kafka`, `folders`",
     Label.PARENT: "`user`, `product`, `order`",
-    Label.STATE: "`queued`, `running`, `loaded`, `loaded_with_rejects`, `duplicate`, `archived`, `failed`",
+    Label.STATE: "`queued`, `running`",
     Label.KIND: "the five kinds of CSV file, `text` and `unknown`",
     Label.COLUMN: "the columns of a statement: `loaded`, `unchanged`, `superseded`, `duplicate`, `parked`, `rejected`",
     Label.FOLDER: "`input`, `work`, `processed`, `error`, `invalid`, `output`",
@@ -64,7 +64,6 @@ BOUNDS: dict[Label, str] = {
     Label.ACTIVITY: "`publish`, `batch`, `sweep`, `scan`, `file_chunk`, `query`",
 }
 
-DEPENDENCIES = ("postgres", "kafka", "folders")
 ACTIVITIES = ("publish", "batch", "sweep", "scan", "file_chunk", "query")
 
 REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -182,7 +181,7 @@ _CONSUMER = (
     ),
     _gauge(
         "partition_stopped",
-        "1 while a partition is stopped by too many rejects.",
+        "1 while a partition is marked as stopped, else 0.",
         _WORKER,
         Label.TOPIC,
         Label.PARTITION,
@@ -194,11 +193,15 @@ _FILES = (
     _gauge("folder_files", "Files in a folder at the last scan.", _WATCHER, Label.FOLDER),
     _counter("files_claimed", "Files claimed from the input folder.", _WATCHER),
     _counter("file_jobs_emitted", "File jobs sent to the broker, repetitions included.", _WATCHER),
-    _gauge("files_by_state", "File jobs by state.", _LOADER, Label.STATE),
+    _gauge("files_by_state", "File jobs that are not over, by state.", _LOADER, Label.STATE),
     _counter("file_rows", "Rows of files, by column of the statement.", _LOADER, Label.KIND, Label.COLUMN),
     _counter("file_bytes", "Bytes of files read.", _LOADER),
     _histogram(
-        "file_load_seconds", "Start to settled statement of a file job.", _LOADER, FILE_SECONDS, Label.KIND
+        "file_load_seconds",
+        "Work on a file job until its statement, without the time in the queue.",
+        _LOADER,
+        FILE_SECONDS,
+        Label.KIND,
     ),
 )
 _DATABASE = (

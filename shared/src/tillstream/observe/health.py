@@ -111,10 +111,6 @@ class Health:
         self._progress[name] = Progress(name, limit_s, self._clock)
         return self._progress[name]
 
-    def end_progress(self, name: str) -> None:
-        """The loop ended on purpose; its silence says nothing any more."""
-        self._progress.pop(name, None)
-
     def stop(self) -> None:
         """From here on the process is not ready, whatever else is well."""
         self._stopping = True

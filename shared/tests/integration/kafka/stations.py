@@ -188,11 +188,12 @@ class Station:
         dsn: str = "",
         group: str = "",
         policy: LoopPolicy = QUICK_LOOP,
+        consumer: type[AioConsumer] = AioConsumer,
     ) -> AsyncIterator[Worker]:
         """A loop that runs in this process until the block ends; how it ended is the task's result."""
         watch = Noted()
         loop = ConsumerLoop(
-            AioConsumer(self.bootstrap, group=group or self.group, client_id="toy", policy=QUICK_CONSUMER),
+            consumer(self.bootstrap, group=group or self.group, client_id="toy", policy=QUICK_CONSUMER),
             self.connect(dsn),
             steps or Steps(write),
             topics=[self.topic],

@@ -159,9 +159,9 @@ async def test_progress_is_written_by_its_owner_only(open_session: Open, databas
     conn = await open_session()
     epoch = (await take(conn))[PLACES[0]].epoch
     progress = Progress()
-    assert await progress.write(conn, {PLACES[0]: Measure(epoch, 5, 9, AT)}) == set()
-    await progress.write(conn, {PLACES[0]: Measure(epoch, 7, 9, None)})
-    await progress.write(conn, {PLACES[0]: Measure(epoch - 1, 1, 1, None)})
+    assert await progress.write(conn, {PLACES[0]: Measure(epoch, 5, 9, AT)}, AT) == set()
+    await progress.write(conn, {PLACES[0]: Measure(epoch, 7, 9, None)}, AT)
+    await progress.write(conn, {PLACES[0]: Measure(epoch - 1, 1, 1, None)}, AT)
     found = await superuser(
         database, "SELECT next_offset, log_end, last_stored_at FROM shop.partition_progress"
     )
@@ -173,20 +173,20 @@ async def test_what_is_complete_never_falls(open_session: Open, database: Databa
     epoch = (await take(conn))[PLACES[0]].epoch
     progress = Progress()
 
-    async def written(measure: Measure) -> tuple[object, ...]:
-        await progress.write(conn, {PLACES[0]: measure})
-        [found] = await superuser(
-            database, "SELECT complete_through, measured_at FROM shop.partition_progress"
-        )
-        return found
+    async def written(measure: Measure, asked_at: datetime) -> object:
+        await progress.write(conn, {PLACES[0]: measure}, asked_at)
+        [(complete,)] = await superuser(database, "SELECT complete_through FROM shop.partition_progress")
+        return complete
 
-    assert (await written(Measure(epoch, 0, 1, None)))[0] is None
-    assert (await written(Measure(epoch, 4, 9, AT)))[0] == AT
-    complete, measured = await written(Measure(epoch, 9, 9, AT))
-    assert complete == measured
+    asked_at = await progress.moment(conn)
+    assert await written(Measure(epoch, 0, 1, None), asked_at) is None
+    assert await written(Measure(epoch, 4, 9, AT), asked_at) == AT
+    assert await written(Measure(epoch, 9, 9, AT), asked_at) == asked_at
+    later = await progress.moment(conn)
     # A record is in flight, and the one before it was stored long ago.
-    assert (await written(Measure(epoch, 9, 10, None)))[0] == complete
-    assert (await written(Measure(epoch, 10, 11, AT)))[0] == complete
+    assert await written(Measure(epoch, 9, 10, None), later) == asked_at
+    assert await written(Measure(epoch, 10, 11, AT), later) == asked_at
+    assert await written(Measure(epoch, 11, 11, AT), AT) == asked_at
 
 
 async def test_a_stop_says_why_and_the_first_reason_stays(open_session: Open, database: Database) -> None:
@@ -196,7 +196,7 @@ async def test_a_stop_says_why_and_the_first_reason_stays(open_session: Open, da
     await progress.stop(conn, {PLACES[2]: "first"}, {PLACES[2]: 21})
     await progress.stop(conn, {PLACES[2]: "second"}, {PLACES[2]: 22})
     assert await progress.stopped(conn, PLACES) == {PLACES[2]}
-    assert await progress.write(conn, {PLACES[2]: Measure(epoch, 21, 30, None)}) == {PLACES[2]}
+    assert await progress.write(conn, {PLACES[2]: Measure(epoch, 21, 30, None)}, AT) == {PLACES[2]}
     assert await superuser(database, "SELECT stop_reason FROM shop.partition_progress") == [("first",)]
 
 

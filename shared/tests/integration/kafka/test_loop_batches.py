@@ -1,13 +1,16 @@
 """The consumer loop on a real broker and a real database: batches, and partitions that change hands."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import override
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from psycopg import AsyncConnection
 
+from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.fence import Fence, Move
 from tillstream.kafka.records import Place, Record
 from tillstream.kafka.steps import BatchResult, Steps
@@ -24,6 +27,7 @@ WHERE topic = %s AND kafka_partition = 3
 STOPPED = "SELECT stop_reason FROM shop.partition_progress WHERE stopped_at IS NOT NULL"
 LAG = "SELECT log_end - next_offset FROM shop.partition_progress WHERE kafka_partition = %s"
 RESUME = "UPDATE shop.partition_progress SET stopped_at = NULL, stop_reason = NULL"
+COMPLETE_THROUGH = "SELECT complete_through FROM shop.partition_progress WHERE kafka_partition = %s"
 REWIND = "UPDATE shop.consumer_offsets SET next_offset = 0, epoch = epoch + 1 WHERE topic = %s"
 
 
@@ -177,6 +181,38 @@ async def test_readers_and_lag_tools_learn_how_far_it_is(station: Station) -> No
         " JOIN shop.consumer_offsets USING (topic, kafka_partition)"
     )
     assert stored == last_id == PARTITIONS
+
+
+async def test_what_is_acknowledged_after_kafka_was_asked_is_not_called_complete(station: Station) -> None:
+    all_applied = asyncio.Event()
+    acknowledged_at: list[datetime] = []
+    claims: list[object] = []
+
+    class Overtaken(AioConsumer):
+        """Records are acknowledged after Kafka's answer and before the loop has it."""
+
+        @override
+        async def log_ends(self, places: Collection[Place]) -> dict[Place, int]:
+            ends = await super().log_ends(places)
+            if all_applied.is_set() and not acknowledged_at:
+                await station.publish(120)
+                acknowledged_at.append(datetime.now(UTC))
+            return ends
+
+    async def noting(conn: AsyncConnection, records: Sequence[Record]) -> BatchResult:
+        if acknowledged_at and not claims:
+            found = await conn.execute(COMPLETE_THROUGH, [records[0].partition])
+            claims.extend(await found.fetchone() or ())
+        return await write(conn, records)
+
+    async with station.worker(Steps(noting), consumer=Overtaken):
+        await station.publish(120)
+        assert await station.drained() == []
+        all_applied.set()
+        await eventually(lambda: bool(claims))
+    [claimed] = claims
+    assert isinstance(claimed, datetime)
+    assert claimed < acknowledged_at[0]
 
 
 async def measured(station: Station, records: int) -> bool:

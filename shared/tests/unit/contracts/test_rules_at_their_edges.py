@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 
-from tillstream.contracts import rules as contract_rules
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.parsing import NumberLexeme
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import check
 from tillstream.contracts.rules import MAX_ID, MAX_TEXT_CHARS
-from tillstream.db import tables
 from tillstream.testing.builders import ACCEPTED_AT, BUILD, RULES, inner_item, order_item, without
 
 pytestmark = pytest.mark.unit
@@ -347,8 +345,3 @@ def test_thousands_of_unknown_fields_are_refused_as_one() -> None:
     assert check(Entity.USER, item, RULES) == Refusal(
         Reason.UNKNOWN_FIELD, "n00001 is not a field of this record.", "n00001"
     )
-
-
-def test_tables_allow_the_choices_of_the_contract() -> None:
-    assert contract_rules.ORDER_STATUSES == tables.ORDER_STATUSES
-    assert contract_rules.EVENT_TYPES == tables.EVENT_TYPES

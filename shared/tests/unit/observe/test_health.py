@@ -134,11 +134,3 @@ def test_loop_without_progress_is_not_live(health: Health, clock: HeldClock) -> 
     assert "10.5 s of 10" in repr(loop)
     loop.touch()
     assert health.live().ok
-
-
-def test_loop_that_ended_on_purpose_owes_no_progress(health: Health, clock: HeldClock) -> None:
-    health.progress("load a file", limit_s=1)
-    health.end_progress("load a file")
-    health.end_progress("load a file")
-    clock.seconds += 100
-    assert health.live().ok

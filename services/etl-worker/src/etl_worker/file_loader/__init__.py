@@ -18,5 +18,7 @@ What was decided, and what a partner or an operator may count on:
 - **Rejects** files hold what was refused until the end of the load. What a parked row that never found its parent becomes later
   is in quarantine and in `/jobs/{job_id}/rejects.csv`. A row dropped back must have the message id and version of a row that
   was refused before. An event keeps the id that its own cells give it, so that a later export of the same row doubles nothing.
+  A row that comes again as it was refused is refused again: it is in the newest file's rejects, and open, even if somebody had
+  corrected it in between; corrected once more it is a `duplicate`.
 - **Elapsed** seconds are those of work: hashing, chunks, finishing; not those in the queue or between two processes.
 """

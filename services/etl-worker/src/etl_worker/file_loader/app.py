@@ -1,15 +1,13 @@
 """The composition root of file-loader: builds the adapters, passes them in, opens and closes them in pairs."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from psycopg import AsyncConnection
 
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Jobs
@@ -18,12 +16,12 @@ from etl_worker.file_loader.queue_jobs import QueueJobs
 from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
 from etl_worker.file_loader.settings import LoaderSettings
 from etl_worker.file_loader.watch import LoadWatch
+from etl_worker.process import connect_to_same_days, owner
 from tillstream.apply.engine import ApplyPolicy, Engine
 from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.db.connections import connect
-from tillstream.db.zone import check_zone
 from tillstream.folders import Folders
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.consumer_loop import ConsumerLoop
@@ -57,7 +55,9 @@ def real_ports(settings: LoaderSettings) -> Ports:
     """The real broker, clock, tables, folders and engine."""
     engine = Engine(ApplyPolicy(parked_for=settings.parked_for))
     return Ports(
-        consumer=AioConsumer(settings.kafka_bootstrap, group=Process.FILE_LOADER, client_id=_owner()),
+        consumer=AioConsumer(
+            settings.kafka_bootstrap, group=Process.FILE_LOADER, client_id=owner(Process.FILE_LOADER)
+        ),
         clock=SystemClock(),
         jobs=Jobs(),
         desk=Desk(Folders(settings.data_dir)),
@@ -90,8 +90,14 @@ class App:
             ),
             commit=ports.commit,
         )
+        dsn = settings.database_url.get_secret_value()
+        self.connect = partial(
+            connect_to_same_days,
+            partial(connect, dsn, application_name=Process.FILE_LOADER),
+            settings.shop_timezone,
+        )
         self.runner = RunJobs(
-            self._connect,
+            self.connect,
             ports.jobs,
             ports.desk,
             load,
@@ -105,10 +111,10 @@ class App:
         consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
         self._consumer_loop = ConsumerLoop(
             ports.consumer,
-            self._connect,
+            self.connect,
             Steps(handle=self.queue),
             topics=[FILES_TOPIC],
-            owner=_owner(),
+            owner=owner(Process.FILE_LOADER),
             clock=clock,
             watch=MetricsWatch(self.metrics, self.health, clock, consuming),
         )
@@ -148,17 +154,6 @@ class App:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _connect(self) -> AsyncConnection:
-        """A connection to a database that keeps the same days. Raises Misconfigured for another one."""
-        dsn = self._settings.database_url.get_secret_value()
-        conn = await connect(dsn, application_name=Process.FILE_LOADER)
-        try:
-            await check_zone(conn, self._settings.shop_timezone)
-        except BaseException:
-            await conn.close()
-            raise
-        return conn
-
 
 def build(settings: LoaderSettings, ports: Ports | None = None) -> App:
     """An app on the real ports, or on what a test brings instead."""
@@ -170,8 +165,3 @@ async def run(settings: LoaderSettings, stop: asyncio.Event) -> None:
     app = build(settings)
     async with app.running():
         await app.work(stop)
-
-
-def _owner() -> str:
-    """Who this process is, for an operator who reads the fence rows."""
-    return f"{Process.FILE_LOADER}@{socket.gethostname()}:{os.getpid()}"

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -54,29 +54,47 @@ class ClaimedFile:
     async def sha256(self, pulse: Callable[[], None]) -> str:
         """The hash of the whole file, in hexadecimal. `pulse` is called again and again."""
         digest = hashlib.sha256()
-        async for block in self._blocks(pulse):
-            digest.update(block)
-        self.check_unchanged()
+        await self._read_through(digest.update, pulse)
         return digest.hexdigest()
 
     async def count_lines(self, pulse: Callable[[], None]) -> int:
         """Lines as an editor counts them: ended by LF, CRLF or CR; text after the last end is one more."""
-        lines = 0
-        last = b""
-        async for block in self._blocks(pulse):
-            ends = block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
-            lines += ends - (last == b"\r" and block.startswith(b"\n"))
-            last = block[-1:]
-        self.check_unchanged()
-        return lines + (last not in {b"", b"\n", b"\r"})
+        lines = _Lines()
+        await self._read_through(lines.take, pulse)
+        return lines.total
 
-    async def _blocks(self, pulse: Callable[[], None]) -> AsyncIterator[bytes]:
+    async def _read_through(self, take: Callable[[bytes], None], pulse: Callable[[], None]) -> None:
+        """Hands the whole file to `take`, block by block and on another thread: gigabytes from a slow disk must not keep
+        the consumer from its heartbeats. Cancelled, it leaves one block to the thread, and closing the file waits for that."""
         with disk_translated():
             self.file.seek(0)
-            while block := self.file.read(BLOCK_BYTES):
-                yield block
+            while await asyncio.to_thread(self._hand_over_block, take):
                 pulse()
-                await asyncio.sleep(0)  # the consumer and the ops port have their turn
+        self.check_unchanged()
+
+    def _hand_over_block(self, take: Callable[[bytes], None]) -> bool:
+        block = self.file.read(BLOCK_BYTES)
+        take(block)
+        return bool(block)
+
+
+class _Lines:
+    """Counts them, however the blocks cut the text."""
+
+    def __init__(self) -> None:
+        self._ends = 0
+        self._last = b""
+
+    @property
+    def total(self) -> int:
+        return self._ends + (self._last not in {b"", b"\n", b"\r"})
+
+    def take(self, block: bytes) -> None:
+        if not block:
+            return
+        ends = block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+        self._ends += ends - (self._last == b"\r" and block.startswith(b"\n"))
+        self._last = block[-1:]
 
 
 def _look(file: BinaryIO) -> tuple[int, ...]:

@@ -68,8 +68,9 @@ WHERE job_id = %(job_id)s AND entity = %(entity)s AND key = ANY(%(keys)s)
 SELECT DISTINCT message_id, version, entity, source FROM shop.quarantine WHERE message_id = ANY(%(message_ids)s)
 
 -- name: adopt
--- What was refused with the same content before is kept once, and belongs to the newest file now.
-UPDATE shop.quarantine AS q SET job_id = %(job_id)s, line = n.line
+-- What was refused with the same content before is kept once, and belongs to the newest file now. There it is open, also
+-- when it was corrected in between: the statement counts it, and whoever asks for the rejects must find it.
+UPDATE shop.quarantine AS q SET job_id = %(job_id)s, line = n.line, resolved_at = NULL, resolution = NULL
 FROM unnest(%(message_ids)s::uuid[], %(hashes)s::bytea[], %(lines)s::bigint[]) AS n (message_id, content_hash, line)
 WHERE q.message_id = n.message_id AND q.content_hash = n.content_hash AND q.job_id IS DISTINCT FROM %(job_id)s
 

@@ -1,0 +1,57 @@
+"""A claimed file on a slow disk."""
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, override
+
+import pytest
+
+from etl_worker.file_loader.claimed_file import ClaimedFile
+from tillstream.testing.waiting import eventually
+
+pytestmark = pytest.mark.unit
+
+DEADLINE_S = 5.0
+
+
+class SlowDisk(io.FileIO):
+    """Answers a read when it is told to, or after a deadline."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked = threading.Event()
+        self.may_answer = threading.Event()
+        self.was_told = False
+
+    @override
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        self.asked.set()
+        self.was_told = self.may_answer.wait(DEADLINE_S)
+        return super().readinto(buffer)
+
+
+async def sha256(file: ClaimedFile) -> object:
+    return await file.sha256(lambda: None)
+
+
+async def count_lines(file: ClaimedFile) -> object:
+    return await file.count_lines(lambda: None)
+
+
+@pytest.mark.parametrize("reading", [sha256, count_lines])
+async def test_who_else_is_on_the_loop_goes_on_while_the_disk_is_read(
+    tmp_path: Path, reading: Callable[[ClaimedFile], Coroutine[Any, Any, object]]
+) -> None:
+    path = tmp_path / "big.csv"
+    path.write_bytes(b"a line\n")
+    disk = SlowDisk(path)
+    with ClaimedFile(io.BufferedReader(disk)) as file:
+        async with asyncio.TaskGroup() as tasks:
+            read = tasks.create_task(reading(file))
+            await eventually(disk.asked.is_set)
+            disk.may_answer.set()
+        assert read.result()
+    assert disk.was_told
