@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from tillstream_native.__main__ import main
 from tillstream_native.commands import parser
 from tillstream_native.credentials import load_passwords, write_urls
-from tillstream_native.places import NAMES
+from tillstream_native.places import NAMES, REPOSITORY
 from tillstream_native.postgres import Cluster
 
 pytestmark = pytest.mark.unit
@@ -79,6 +82,40 @@ def test_force_deletes_without_a_question(tmp_path: Path, monkeypatch: pytest.Mo
     state.mkdir()
     assert run(monkeypatch, state, "clean", "--force") == 0
     assert not state.exists()
+
+
+def test_tool_is_told_where_the_stack_is(tmp_path: Path) -> None:
+    tell = "import os, sys; print(*sys.argv[1:], *(os.environ[each] for each in ('STATE', 'PORT_OFFSET', 'TILLSTREAM_INGEST_URL')))"
+    tool = ("run", sys.executable, "-c", tell, "--state", "of the tool")
+    command = [
+        sys.executable,
+        "-m",
+        "tillstream_native",
+        "--state",
+        str(tmp_path),
+        "--port-offset",
+        "100",
+        *tool,
+    ]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1])}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert said == f"--state of the tool {tmp_path} 100 http://127.0.0.1:8101\n"
+
+
+def test_nothing_to_run_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tmp_path, "run") == 1
+    assert capsys.readouterr().err == "There is nothing to run: name a command.\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "tool"), [("demo", "run tillstream demo --rate 7"), ("bench", "run python bench/figures.py")]
+)
+def test_make_lets_the_tools_find_the_stack(target: str, tool: str) -> None:
+    command = ["make", "--dry-run", "-C", str(REPOSITORY), target, "ARGS=--rate 7"]
+    planned = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"python -m tillstream_native {tool}\n" in planned
 
 
 def test_variables_given_to_make_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
