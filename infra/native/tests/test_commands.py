@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tillstream_native.__main__ import main
 from tillstream_native.commands import parser
 from tillstream_native.credentials import load_passwords, write_urls
-from tillstream_native.places import NAMES, REPOSITORY
+from tillstream_native.places import MARKS, NAMES, REPOSITORY, Places
 from tillstream_native.postgres import Cluster
 
 pytestmark = pytest.mark.unit
@@ -21,6 +22,14 @@ pytestmark = pytest.mark.unit
 def run(monkeypatch: pytest.MonkeyPatch, state: Path, *arguments: str) -> int:
     monkeypatch.setattr("sys.argv", ["tillstream_native", "--state", str(state), *arguments])
     return main()
+
+
+def stopped_state(tmp_path: Path) -> Path:
+    """A state as a stack leaves it that was taken down."""
+    places = Places(tmp_path / "state", tmp_path)
+    places.create()
+    (places.inbox / "users.csv").write_text("dropped")
+    return places.state
 
 
 def test_status_without_a_stack_lists_every_part_as_stopped(
@@ -70,18 +79,55 @@ def test_state_is_deleted_after_a_clear_yes_only(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    state = tmp_path / "state"
-    state.mkdir()
+    state = stopped_state(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
     assert run(monkeypatch, state, "clean") == 0
     assert state.exists() is kept
 
 
 def test_force_deletes_without_a_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = tmp_path / "state"
-    state.mkdir()
+    state = stopped_state(tmp_path)
     assert run(monkeypatch, state, "clean", "--force") == 0
     assert not state.exists()
+    assert run(monkeypatch, state, "clean", "--force") == 0
+
+
+@pytest.mark.parametrize("inside", ["thesis.txt", "data/users.csv", "run/pid"])
+def test_folder_that_is_no_state_is_never_deleted(
+    inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "mine" / inside
+    kept.parent.mkdir(parents=True)
+    kept.write_text("kept")
+    assert run(monkeypatch, tmp_path / "mine", "clean", "--force") == 1
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [kept]
+    said = capsys.readouterr().err
+    assert said == f"{tmp_path}/mine is no state of a stack, so nothing in it is deleted.\n"
+
+
+def test_deletion_that_was_cut_short_can_be_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    (state / "older").mkdir(parents=True)
+    stopped_state(tmp_path)
+    (
+        state / "newer"
+    ).mkdir()  # a folder is listed by age, either way round: the marks must not be the last by chance
+    deleted: list[str] = []
+    monkeypatch.setattr(shutil, "rmtree", lambda folder: deleted.append(folder.name))
+    with pytest.raises(OSError, match="not empty"):
+        Places(state, tmp_path).delete()
+    assert set(deleted[-2:]) == MARKS
+
+
+def test_stack_is_not_made_among_things_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("kept")
+    assert run(monkeypatch, tmp_path, "up") == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
+    assert "holds things that are no stack's" in capsys.readouterr().err
 
 
 def test_tool_is_told_where_the_stack_is(tmp_path: Path) -> None:

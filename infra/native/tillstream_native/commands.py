@@ -125,6 +125,8 @@ def clean(arguments: argparse.Namespace) -> None:
     """Stop everything and delete the state, after a question."""
     stack = stack_of(arguments)
     state = stack.places.state
+    if state.exists() and not stack.places.is_state:
+        raise CannotRun(f"{state} is no state of a stack, so nothing in it is deleted.")
     if not arguments.force and not _agreed(state):
         say("Nothing was deleted.")
         return
@@ -133,7 +135,7 @@ def clean(arguments: argparse.Namespace) -> None:
     if elsewhere.parent == ELSEWHERE:
         shutil.rmtree(elsewhere, ignore_errors=True)
     if state.exists():
-        shutil.rmtree(state)
+        stack.places.delete()
     say(f"{state} is deleted.")
 
 
