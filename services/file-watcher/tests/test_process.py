@@ -1,0 +1,53 @@
+"""file-watcher as a process: what it says on stdout, and how it ends."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.kafka import KafkaServer
+from tillstream.contracts.topics import TOPICS
+from tillstream.kafka.topics import ensure_topics
+from tillstream.observe.serve import EXIT_CLEAN
+
+pytestmark = pytest.mark.integration
+
+WITHIN_S = 20.0
+
+
+async def start(data_dir: Path, bootstrap: str) -> asyncio.subprocess.Process:
+    environment = {
+        "TILLSTREAM_ENV": "development",
+        "TILLSTREAM_DATA_DIR": str(data_dir),
+        "TILLSTREAM_KAFKA_BOOTSTRAP": bootstrap,
+        "TILLSTREAM_OPS_PORT": "0",
+        "TILLSTREAM_FILE_STABLE_S": "0",
+    }
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "file_watcher"),
+        env={"PATH": os.environ["PATH"], **environment},
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_the_process_claims_what_is_dropped_and_ends_when_asked(
+    tmp_path: Path, kafka_server: KafkaServer
+) -> None:
+    await ensure_topics(kafka_server.bootstrap, TOPICS, deadline_s=WITHIN_S)
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input" / "users.csv").write_text("user_id\n")
+    process = await start(tmp_path, kafka_server.bootstrap)
+    assert process.stdout is not None
+    lines: list[bytes] = []
+    async with asyncio.timeout(WITHIN_S):
+        while not any(b"Claimed a file." in line for line in lines):
+            lines.append(await process.stdout.readline())
+        process.terminate()
+        lines += (await process.communicate())[0].splitlines()
+    assert process.returncode == EXIT_CLEAN
+    told = [json.loads(line) for line in lines]
+    assert {each["service"] for each in told} == {"file-watcher"}
+    assert {"Stopping, as asked.", "Stopped."} <= {each["event"] for each in told}
