@@ -11,7 +11,7 @@ import pytest
 from support.kafka import KafkaServer
 from tillstream.contracts.topics import TOPICS
 from tillstream.kafka.topics import ensure_topics
-from tillstream.observe.serve import EXIT_CLEAN
+from tillstream.observe.serve import EXIT_CLEAN, EXIT_MISCONFIGURED
 
 pytestmark = pytest.mark.integration
 
@@ -51,3 +51,11 @@ async def test_the_process_claims_what_is_dropped_and_ends_when_asked(
     told = [json.loads(line) for line in lines]
     assert {each["service"] for each in told} == {"file-watcher"}
     assert {"Stopping, as asked.", "Stopped."} <= {each["event"] for each in told}
+
+
+async def test_the_process_ends_and_says_why_when_the_broker_can_never_be_reached(tmp_path: Path) -> None:
+    process = await start(tmp_path, "kafka:abc")
+    async with asyncio.timeout(WITHIN_S):
+        output, _ = await process.communicate()
+    assert process.returncode == EXIT_MISCONFIGURED
+    assert "'kafka:abc'" in json.loads(output.splitlines()[-1])["problem"]
