@@ -17,10 +17,10 @@ status: ## what runs (FORMAT=json)
 	$(NATIVE) status
 logs: ## the last lines of every log (SERVICE=etl-worker)
 	$(NATIVE) logs
-demo: ## post believable live traffic until Ctrl-C (ARGS=--help)
-	$(IN_ENV) tillstream demo $(ARGS)
+demo: ## post believable live traffic to the stack that runs until Ctrl-C (STATE=, PORT_OFFSET=, ARGS=--help)
+	$(NATIVE) run tillstream demo $(ARGS)
 bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts some 400,000 events
-	$(IN_ENV) python bench/figures.py
+	$(NATIVE) run python bench/figures.py
 test: check ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 check: format-check lint types arrows ## format, lint, types, import arrows

@@ -115,7 +115,7 @@ async def test_a_loaded_file_lies_in_processed_and_the_same_one_again_is_a_dupli
 
 async def test_a_text_file_is_counted_and_archived(shop: Shop) -> None:
     job = await shop.load("notes.txt", b"one\ntwo\nthree\n")
-    assert (job["status"], job["bytes"]) == ("archived", 14)
+    assert (job["status"], job["bytes"], job["rows"], job["loaded"]) == ("archived", 14, 3, 3)
     await kept(shop, "processed", job)
 
 

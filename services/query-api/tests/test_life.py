@@ -22,6 +22,7 @@ from .conftest import Api, running_api, settings_for
 pytestmark = pytest.mark.fault
 
 WITHIN_S = 20.0
+ORIGIN = "https://shop.example"
 
 
 def assert_unavailable(response: httpx2.Response, detail: str) -> None:
@@ -138,6 +139,18 @@ async def test_the_process_stops_cleanly_on_sigterm(database: Database) -> None:
         output, _ = await process.communicate()
     assert process.returncode == 0
     assert b"Stopped." in output
+
+
+async def test_browsers_of_other_origins_are_let_in_by_setting_only(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_in = []
+    for setting in ("", f"https://other.example,{ORIGIN}"):
+        monkeypatch.setenv("TILLSTREAM_CORS_ORIGINS", setting)
+        async with running_api(settings_for(database.reader_dsn)) as api:
+            answer = await api.client.get("/health", headers={"Origin": ORIGIN})
+            let_in.append(answer.headers.get("access-control-allow-origin"))
+    assert let_in == [None, ORIGIN]
 
 
 async def test_the_pool_and_the_requests_are_measured(api: Api, rows: ShopRows) -> None:

@@ -277,6 +277,34 @@ async def test_a_stop_in_the_middle_rolls_the_chunk_back_and_the_next_process_go
     assert (await shop.job(job.job_id))["status"] == "loaded_with_rejects"
 
 
+async def test_a_loader_that_was_asked_to_stop_is_not_ready_while_it_still_ends_what_is_under_way(
+    shop: Shop,
+) -> None:
+    stop, entered, released = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def end_slowly() -> None:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await released.wait()
+
+    async def problems() -> dict[str, str]:
+        return (await shop.app.health.ready()).problems
+
+    start_meddling(shop, 2, end_slowly)
+    async with shop.app.running():
+        working = asyncio.create_task(shop.app.work(stop))
+        await shop.send(shop.claim("users.csv", USERS))
+        await asyncio.wait_for(entered.wait(), DEADLINE_S)
+        assert await problems() == {}
+        stop.set()
+        assert await eventually(problems, DEADLINE_S) == {"process": "The process is stopping."}
+        assert not working.done()
+        released.set()
+        await asyncio.wait_for(working, DEADLINE_S)
+
+
 async def test_a_database_that_restarts_under_way_costs_nothing(shop: Shop) -> None:
     stop = asyncio.Event()
     job = shop.claim("users.csv", USERS)

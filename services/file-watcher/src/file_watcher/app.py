@@ -74,15 +74,18 @@ class App:
             yield
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Claim and send until `stop` is set. What is cut short is done again after the next start."""
-        async with asyncio.TaskGroup() as loops:
-            running = [
-                loops.create_task(self.watch.run(), name=repr(self.watch)),
-                loops.create_task(self.emitter.run(), name=repr(self.emitter)),
-            ]
-            await stop.wait()
-            for each in running:
-                each.cancel()
+        """Claim and send until `stop` is set. Raises what ended a loop. What is cut short is done again after the next start."""
+        try:
+            async with asyncio.TaskGroup() as loops:
+                running = [
+                    loops.create_task(self.watch.run(), name=repr(self.watch)),
+                    loops.create_task(self.emitter.run(), name=repr(self.emitter)),
+                ]
+                await stop.wait()
+                for each in running:
+                    each.cancel()
+        except ExceptionGroup as ended:
+            raise ended.exceptions[0] from ended  # its class decides how the process ends
 
 
 def build(settings: WatcherSettings, *, producer: Producer | None = None, clock: Clock | None = None) -> App:

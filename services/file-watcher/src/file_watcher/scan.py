@@ -43,7 +43,10 @@ class InputFolder:
         self._told: set[str] = set()
 
     def scan(self) -> list[Dropped]:
-        """Everything in the folder and, one level down, in the folders of sources, by name. Raises OSError."""
+        """Everything in the folder and, one level down, in the folders of sources, by name.
+
+        Raises OSError where the folder itself cannot be read; a source's folder that cannot is passed over.
+        """
         passed_over: dict[str, str] = {}
         found = list(_scan_one(self._folder, self._default_source))
         for entry in _folders_in(self._folder):
@@ -51,10 +54,13 @@ class InputFolder:
                 passed_over[entry.path] = "its name is not fit to be a source"
                 continue
             try:
-                found += _scan_one(Path(entry.path), entry.name)
-                deeper = _folders_in(entry.path)
+                of_source, deeper = list(_scan_one(Path(entry.path), entry.name)), _folders_in(entry.path)
             except FileNotFoundError:
                 continue  # the partner has just removed it
+            except OSError as error:
+                passed_over[entry.path] = f"it cannot be read: {error.strerror}"
+                continue
+            found += of_source
             passed_over.update((each.path, "files are taken one level down only") for each in deeper)
         self._tell(passed_over)
         return sorted(found, key=lambda dropped: os.fsencode(dropped.path))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -67,6 +68,22 @@ class App:
             opened.callback(self.health.stop)
             yield
 
+    async def work(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set. Raises what makes the broker out of reach for good, and when the web server ends."""
+        asked = asyncio.create_task(stop.wait(), name="stop")
+        ended = asyncio.create_task(self.web.failed(), name="web server ended")
+        waiting: set[asyncio.Task[Any]] = {asked, ended, self.link.connecting}
+        try:
+            while not asked.done() and not ended.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if self.link.connecting in done:
+                    self.link.connecting.result()
+        finally:
+            asked.cancel()
+            ended.cancel()
+        if not stop.is_set():
+            raise TillstreamError("The web server ended by itself.")
+
 
 def build(
     settings: IngestSettings,
@@ -89,13 +106,7 @@ async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
     app = build(settings)
     async with app.running():
-        asked = asyncio.create_task(stop.wait(), name="stop")
-        ended = asyncio.create_task(app.web.failed(), name="web server ended")
-        await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        ended.cancel()
-        if not stop.is_set():
-            raise TillstreamError("The web server ended by itself.")
+        await app.work(stop)
 
 
 def _asgi(settings: IngestSettings, metrics: Metrics, policy: IngestPolicy) -> FastAPI:

@@ -18,7 +18,8 @@ _log = structlog.get_logger()
 class BrokerLink:
     """A producer whose connection may come later: until then `publish` and `probe` raise BrokerUnavailable at once.
 
-    `open` returns immediately and goes on trying; `close` stops trying and lets the producer finish.
+    `open` returns immediately and goes on trying; `close` stops trying and lets the producer finish. `connecting` ends
+    when the producer started, or with the error for which no waiting helps.
     """
 
     def __init__(self, producer: Producer, policy: IngestPolicy, clock: Clock, metrics: Metrics) -> None:
@@ -26,7 +27,7 @@ class BrokerLink:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
-        self._connecting: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<BrokerLink {'connected' if self.connected else 'connecting'}>"
@@ -34,16 +35,22 @@ class BrokerLink:
     @property
     def connected(self) -> bool:
         """Whether the producer started once; from then on it finds its way back by itself."""
-        return self._connecting is not None and self._connecting.done() and not self._connecting.cancelled()
+        task = self._task
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
+
+    @property
+    def connecting(self) -> asyncio.Task[None]:
+        assert self._task is not None, "not open"
+        return self._task
 
     async def open(self) -> None:
-        self._connecting = asyncio.create_task(self._connect(), name="connect to the broker")
+        self._task = asyncio.create_task(self._connect(), name="connect to the broker")
 
     async def close(self) -> None:
         """May be repeated."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait({self._connecting})
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
         await self._producer.stop()
 
     async def publish(self, records: Sequence[Outgoing]) -> list[PublishResult]:
@@ -85,10 +92,8 @@ class BrokerLink:
                 return
 
     def _require_connection(self) -> None:
-        assert self._connecting is not None, "not open"
-        if not self._connecting.done():
+        if not self.connected:
             raise BrokerUnavailable("The broker has not answered yet since this process started.")
-        self._connecting.result()
 
     def _count(self, records: Sequence[Outgoing], results: Sequence[PublishResult]) -> None:
         failed = [record for record, result in zip(records, results, strict=True) if result.error is not None]

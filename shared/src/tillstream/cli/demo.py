@@ -6,11 +6,13 @@ import signal
 import sys
 from random import Random
 
+from pydantic import Field
+
 from tillstream.clock import SystemClock
 from tillstream.demo.client import Client
 from tillstream.demo.stream import Stream, Totals
+from tillstream.settings import ServiceSettings, load_settings
 
-DEFAULT_URL = "http://127.0.0.1:8001"
 DEFAULT_RATE = 20.0
 MAX_RATE = 5_000.0
 ANSWER_WITHIN_S = 15.0
@@ -19,10 +21,19 @@ LOG_EVERY_S = 10.0
 _ERASE_LINE = "\r\x1b[2K"
 
 
+class DemoSettings(ServiceSettings):
+    """What the command needs to know."""
+
+    ingest_url: str = Field(
+        default="http://127.0.0.1:8001",
+        description="Where ingest-api is; `make demo` names that of the stack that runs.",
+    )
+
+
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declares the command's arguments."""
     parser = subparsers.add_parser("demo", help="post believable live traffic to ingest-api until Ctrl-C")
-    parser.add_argument("--url", default=DEFAULT_URL, help="where ingest-api is (default: %(default)s)")
+    parser.add_argument("--url", default=None, help="where ingest-api is (default: TILLSTREAM_INGEST_URL)")
     parser.add_argument(
         "--rate", type=_rate, default=DEFAULT_RATE, help="records a second (default: %(default)g)"
     )
@@ -35,7 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Streams; 0 once it was stopped or its time is over."""
-    return asyncio.run(_run(args))
+    return asyncio.run(_run(args, args.url or load_settings(DemoSettings).ingest_url))
 
 
 class ProgressLine:
@@ -56,14 +67,14 @@ class ProgressLine:
         print(f"{_ERASE_LINE if self._in_place else ''}{totals.sentence()}", flush=True)
 
 
-async def _run(args: argparse.Namespace) -> int:
+async def _run(args: argparse.Namespace, url: str) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     line = ProgressLine()
     stream = Stream(
-        Client(args.url, ANSWER_WITHIN_S),
+        Client(url, ANSWER_WITHIN_S),
         SystemClock(),
         Random(args.seed),  # noqa: S311 - a story, not a secret
         rate=args.rate,

@@ -1,14 +1,21 @@
 """The demo against a small HTTP server that plays ingest-api, also on its bad days."""
 
 import asyncio
+import contextlib
 import json
+import os
+import re
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from tillstream.cli.demo import ProgressLine
 from tillstream.clock import SystemClock
 from tillstream.demo.client import Client
 from tillstream.demo.shop import CATALOGUE, FIRST_CUSTOMERS
@@ -186,3 +193,54 @@ async def test_an_address_that_is_not_ingest_api_is_said_so(reply: bytes) -> Non
 def test_a_malformed_address_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured, match="no address"):
         Client(url, DEADLINE_S)
+
+
+def shown_on(screen: int) -> str:
+    """All that was written to a terminal that nobody holds open any more."""
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that it is at its end
+        while more := os.read(screen, 4096):
+            shown += more
+    os.close(screen)
+    return shown.decode()
+
+
+async def test_the_command_shows_its_progress_and_ends_with_a_summary_when_it_is_interrupted() -> None:
+    enough = asyncio.Event()
+
+    def script(request: Request, number: int) -> bytes:
+        if number == 20:
+            enough.set()
+        return accepted(request)
+
+    screen, terminal = os.openpty()
+    async with door(script) as it, asyncio.timeout(DEADLINE_S):
+        demo = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("tillstream"),
+            *("demo", "--rate", "200"),
+            env={**os.environ, "TILLSTREAM_INGEST_URL": f"http://127.0.0.1:{it.port}"},
+            stdout=terminal,
+        )
+        try:
+            await enough.wait()
+            demo.send_signal(signal.SIGINT)
+            assert await demo.wait() == 0
+        finally:
+            if demo.returncode is None:
+                demo.kill()
+    os.close(terminal)
+    *earlier, last = shown_on(screen).split("\r\x1b[2K")
+    sent = sum(len(request.records) for request in it.requests)
+    assert all(re.fullmatch(r"(sent [\d,]+ · .*/s)?", line) for line in earlier)
+    assert len(earlier) > 2
+    assert last.startswith(f"sent {sent:,} · accepted {sent:,} · refused 0 · retried 0 · ")
+    assert last.endswith("/s\r\n")
+
+
+def test_a_log_gets_a_progress_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ProgressLine()
+    for tenths in range(251):
+        line.show(Totals(sent=tenths, accepted=tenths, seconds=tenths / 10))
+    line.finish(Totals(sent=251, accepted=251, seconds=25.1))
+    sent = [each.split(" · ")[0] for each in capsys.readouterr().out.splitlines()]
+    assert sent == ["sent 100", "sent 200", "sent 251"]

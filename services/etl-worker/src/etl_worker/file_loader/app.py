@@ -143,6 +143,7 @@ class App:
         tasks: list[asyncio.Task[Any]] = [consuming, loading, asked]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self.health.stop()
             loading.cancel()
             if stop.is_set():
                 await asyncio.wait({consuming, loading})
