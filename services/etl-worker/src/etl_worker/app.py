@@ -80,7 +80,7 @@ class App:
         self._loop = ConsumerLoop(
             ports.consumer,
             connecting,
-            Steps(handle=records.handle, idle=records.sweep),
+            Steps(handle=records.handle, read=records.read, idle=records.sweep),
             topics=sorted(ENTITY_OF_TOPIC),
             owner=owner(Process.ETL_WORKER),
             clock=ports.clock,

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
@@ -10,13 +12,14 @@ from etl_worker.watch import ApplyWatch
 from tillstream.apply.engine import Applied
 from tillstream.apply.replay import Replayer
 from tillstream.apply.sweep import Sweeper
-from tillstream.contracts.entities import ENTITY_OF_TOPIC
+from tillstream.contracts.entities import ENTITY_OF_TOPIC, Entity
 from tillstream.contracts.envelope import read_record
 from tillstream.contracts.messages import Message
+from tillstream.contracts.plain_events import PlainEvent, PlainReader
 from tillstream.kafka.records import Record
 from tillstream.kafka.steps import BatchResult
 
-type Apply = Callable[[AsyncConnection, Sequence[Message]], Awaitable[list[Applied]]]
+type Apply = Callable[[AsyncConnection, Sequence[Message | PlainEvent]], Awaitable[list[Applied]]]
 
 
 class ApplyRecords:
@@ -29,13 +32,22 @@ class ApplyRecords:
         self._sweeper = sweeper
         self._replayer = replayer
         self._shop_timezone = shop_timezone
+        self._events = PlainReader(shop_timezone)
         self._watch = watch
 
-    async def handle(self, conn: AsyncConnection, records: Sequence[Record]) -> BatchResult:
+    def read(self, records: Sequence[Record]) -> list[Message | PlainEvent]:
+        """What the records say. A pure function of them, so that it may be done ahead of time, or twice."""
+        messages: list[Message | PlainEvent] = []
+        for topic, run in groupby(records, key=attrgetter("topic")):
+            entity = ENTITY_OF_TOPIC[topic]
+            if entity is Entity.EVENT:
+                messages += self._events.read(list(run))
+            else:
+                messages += [read_record(record, entity, self._shop_timezone) for record in run]
+        return messages
+
+    async def handle(self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]) -> BatchResult:
         """Writes a batch inside its transaction; what it counts for is told after the commit."""
-        messages = [
-            read_record(record, ENTITY_OF_TOPIC[record.topic], self._shop_timezone) for record in records
-        ]
         applied = await self._apply(conn, messages)
         return BatchResult(committed=partial(self._committed, applied=applied))
 

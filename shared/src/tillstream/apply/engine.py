@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
+from typing import NamedTuple
 
 import psycopg
 from psycopg import AsyncConnection
@@ -11,11 +11,12 @@ from psycopg import AsyncConnection
 from tillstream.apply.change_pass import ChangePass
 from tillstream.apply.event_pass import EventPass
 from tillstream.apply.exceptions import ExceptionWriter
-from tillstream.apply.staging import Numbered, stage
+from tillstream.apply.staging import Numbered, NumberedEvent, stage
 from tillstream.apply.verdicts import REFUSED_BY_DATABASE, Verdict
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.plain_events import PlainEvent
 from tillstream.contracts.reasons import Reason
 from tillstream.db.failures import is_about_a_record
 
@@ -29,11 +30,10 @@ class ApplyPolicy:
     parked_for: timedelta = DEFAULT_PARKED_FOR
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of one message."""
+class Applied(NamedTuple):
+    """What became of one message. A named tuple: there are 50,000 of them a second."""
 
-    message: Message
+    message: Message | PlainEvent
     outcome: OutcomeKind
     reason: Reason | None = None
 
@@ -44,7 +44,7 @@ class Engine:
     def __init__(self, policy: ApplyPolicy | None = None) -> None:
         self._exceptions = ExceptionWriter((policy or ApplyPolicy()).parked_for)
 
-    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]) -> list[Applied]:
         """One outcome per message, in the order given; everything is written, nothing committed.
 
         Must be the first thing in the caller's transaction; the caller moves its fence after it, in the same one.
@@ -56,7 +56,7 @@ class Engine:
         firsts = _first_copies(changes) | _first_copies(events)
         await stage(conn, changes, events, firsts)
         verdicts = await self._exceptions.keep_refusals(conn, refused)
-        for step, numbered in ((ChangePass(conn), changes), (EventPass(conn), events)):
+        for step, numbered in ((ChangePass(conn), changes), (EventPass(conn, dict(events)), events)):
             verdicts |= await self._run_twice(conn, step, numbered, firsts)
         return [
             Applied(message, verdicts[ord_].outcome, verdicts[ord_].reason)
@@ -67,7 +67,7 @@ class Engine:
         self,
         conn: AsyncConnection,
         step: ChangePass | EventPass,
-        numbered: Sequence[Numbered],
+        numbered: Sequence[NumberedEvent],
         firsts: set[int],
     ) -> dict[int, Verdict]:
         """The first copy of each id, then, against what that one left behind, all further copies."""
@@ -82,7 +82,7 @@ class Engine:
         return verdicts
 
     async def _narrow_down(
-        self, conn: AsyncConnection, step: ChangePass | EventPass, copies: Sequence[Numbered]
+        self, conn: AsyncConnection, step: ChangePass | EventPass, copies: Sequence[NumberedEvent]
     ) -> dict[int, Verdict]:
         """Runs the step; a record that the database refuses is found by halving, under savepoints.
 
@@ -107,13 +107,17 @@ class Engine:
         return verdicts
 
 
-def _sort_out(messages: Iterable[Message]) -> tuple[list[Numbered], list[Numbered], list[Numbered]]:
+def _sort_out(
+    messages: Iterable[Message | PlainEvent],
+) -> tuple[list[Numbered], list[NumberedEvent], list[Numbered]]:
     """Changes of entities, events, and what broke its contract, each with its place in the batch."""
     changes: list[Numbered] = []
-    events: list[Numbered] = []
+    events: list[NumberedEvent] = []
     refused: list[Numbered] = []
     for ord_, message in enumerate(messages):
-        if message.content is None:
+        if isinstance(message, PlainEvent):
+            events.append((ord_, message))
+        elif message.content is None:
             refused.append((ord_, message))
         elif message.entity is Entity.EVENT:
             events.append((ord_, message))
@@ -122,9 +126,9 @@ def _sort_out(messages: Iterable[Message]) -> tuple[list[Numbered], list[Numbere
     return changes, events, refused
 
 
-def _first_copies(numbered: Iterable[Numbered]) -> set[int]:
+def _first_copies(numbered: Iterable[NumberedEvent]) -> set[int]:
     """The places at which a message id stands for the first time."""
-    first_of: dict[UUID, int] = {}
+    first_of: dict[bytes, int] = {}
     for ord_, message in numbered:
-        first_of.setdefault(message.message_id, ord_)
+        first_of.setdefault(message.id_bytes, ord_)
     return set(first_of.values())

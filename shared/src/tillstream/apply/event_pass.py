@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from psycopg import AsyncConnection
 
+from tillstream.apply.staging import completed
 from tillstream.apply.statements import EVENTS, STAGING
 from tillstream.apply.verdicts import Verdict
+from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.plain_events import PlainEvent
 from tillstream.contracts.reasons import Reason
 from tillstream.errors import TransactionConflict
 
@@ -20,8 +23,9 @@ _CONFLICT = Verdict(OutcomeKind.QUARANTINED, Reason.ID_CONFLICT)
 class EventPass:
     """Judges and writes the rows that are active in `incoming_events`. One object serves one transaction."""
 
-    def __init__(self, conn: AsyncConnection) -> None:
+    def __init__(self, conn: AsyncConnection, events: Mapping[int, Message | PlainEvent]) -> None:
         self._conn = conn
+        self._events = events
 
     async def activate(self, ords: Sequence[int]) -> None:
         """From now on the pass sees these rows only."""
@@ -43,12 +47,23 @@ class EventPass:
     async def _judge(self, lacking: Mapping[int, _Parent]) -> dict[int, Verdict]:
         """`lacking` are the rows that the insert left, each with the parent that it did not find, if any."""
         cursor = await self._conn.execute(EVENTS["judge"], {"ords": list(lacking)})
-        return {ord_: _verdict(outcome, lacking[ord_]) for ord_, outcome in await cursor.fetchall()}
+        return {
+            ord_: self._verdict(ord_, outcome, waiting_content, lacking[ord_])
+            for ord_, outcome, waiting_content in await cursor.fetchall()
+        }
+
+    def _verdict(
+        self, ord_: int, outcome: str | None, waiting_content: bytes | None, lacks: _Parent
+    ) -> Verdict:
+        if outcome is not None:
+            return _DUPLICATE if outcome == OutcomeKind.DUPLICATE else _CONFLICT
+        if waiting_content is not None:
+            is_same = completed(self._events[ord_]).content_hash == waiting_content
+            return _DUPLICATE if is_same else _CONFLICT
+        return _parked(lacks)
 
 
-def _verdict(outcome: str | None, lacks: _Parent) -> Verdict:
-    if outcome is not None:
-        return _DUPLICATE if outcome == OutcomeKind.DUPLICATE else _CONFLICT
+def _parked(lacks: _Parent) -> Verdict:
     waits_for, key = lacks
     if waits_for is None:
         raise TransactionConflict(

@@ -6,17 +6,19 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
-from tillstream.apply.staging import Numbered
+from tillstream.apply.staging import Numbered, NumberedEvent, completed
 from tillstream.apply.statements import EXCEPTIONS
 from tillstream.apply.verdicts import Verdict
 from tillstream.contracts.messages import Message, Refusal
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.plain_events import PlainEvent
 from tillstream.contracts.reasons import SENTENCES, Reason
 from tillstream.contracts.records import to_json
 from tillstream.errors import TransactionConflict
 
 _DUPLICATE = Verdict(OutcomeKind.DUPLICATE)
 _CONFLICT = Verdict(OutcomeKind.QUARANTINED, Reason.ID_CONFLICT)
+_KEPT = frozenset({OutcomeKind.PARKED, OutcomeKind.QUARANTINED})
 _FIELD_OF = {Reason.DUPLICATE_EMAIL: "email"}
 
 
@@ -35,17 +37,16 @@ class ExceptionWriter:
         return await self.keep(conn, refused, verdicts)
 
     async def keep(
-        self, conn: AsyncConnection, numbered: Sequence[Numbered], verdicts: Mapping[int, Verdict]
+        self, conn: AsyncConnection, numbered: Sequence[NumberedEvent], verdicts: Mapping[int, Verdict]
     ) -> dict[int, Verdict]:
         """Writes what the verdicts ask for, sorted by message id, and returns them. A refusal that is kept already is a
         refusal again, and is kept once."""
         final = dict(verdicts)
         odd = sorted(
             (
-                (ord_, message)
+                (ord_, completed(message))
                 for ord_, message in numbered
-                if _comes_again(message)
-                or verdicts[ord_].outcome in {OutcomeKind.PARKED, OutcomeKind.QUARANTINED}
+                if verdicts[ord_].outcome in _KEPT or _comes_again(message)
             ),
             key=lambda pair: pair[1].message_id,
         )
@@ -83,8 +84,8 @@ async def _beside_the_parked(conn: AsyncConnection, message: Message) -> Verdict
     return _DUPLICATE if first[0] == message.content_hash else _CONFLICT
 
 
-def _comes_again(message: Message) -> bool:
-    return message.correction or message.woken
+def _comes_again(message: Message | PlainEvent) -> bool:
+    return not isinstance(message, PlainEvent) and (message.correction or message.woken)
 
 
 def _refusal(message: Message, verdict: Verdict) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from tillstream.apply.engine import Applied
+from tillstream.apply.staging import completed
 from tillstream.apply.statements import SWEEP
 from tillstream.contracts.outcomes import OutcomeKind
 
@@ -23,7 +24,7 @@ async def move_in_statements(conn: AsyncConnection, column: str, applied: Iterab
     """
     moves: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
     for result in applied:
-        job_id = result.message.origin.job_id
+        job_id = completed(result.message).origin.job_id
         if job_id is not None:
             moves[job_id][column] -= 1
             moves[job_id][_statement_column(result.outcome)] += 1

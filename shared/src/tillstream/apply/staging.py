@@ -5,12 +5,15 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
+from tillstream.apply.plain_rows import binary_rows
 from tillstream.apply.statements import STAGING
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
+from tillstream.contracts.plain_events import PlainEvent
 from tillstream.contracts.records import key_of
 
 type Numbered = tuple[int, Message]
+type NumberedEvent = tuple[int, Message | PlainEvent]
 
 _INCOMING_TYPES = [
     "int4",
@@ -56,7 +59,6 @@ _EVENT_TYPES = [
     "text",
     "int8",
     "timestamptz",
-    "bytea",
     "text",
     "timestamptz",
     "int2",
@@ -67,7 +69,7 @@ _EVENT_TYPES = [
 
 
 async def stage(
-    conn: AsyncConnection, changes: Sequence[Numbered], events: Sequence[Numbered], first: set[int]
+    conn: AsyncConnection, changes: Sequence[Numbered], events: Sequence[NumberedEvent], first: set[int]
 ) -> None:
     """Fills the temporary tables. Rows whose number is in `first` are active.
 
@@ -82,9 +84,26 @@ async def stage(
         if items:
             await _copy(conn, STAGING["copy_incoming_items"], _ITEM_TYPES, items)
         await conn.execute(STAGING["analyze"])
-    if events:
-        rows = (_event_row(ord_, ord_ in first, message) for ord_, message in events)
+    await _stage_events(conn, events, first)
+
+
+async def _stage_events(conn: AsyncConnection, events: Sequence[NumberedEvent], first: set[int]) -> None:
+    plain = [(ord_, event) for ord_, event in events if isinstance(event, PlainEvent) and ord_ in first]
+    if plain:
+        async with conn.cursor() as cursor, cursor.copy(STAGING["copy_plain_events"]) as copy:
+            await copy.write(binary_rows(plain))
+    if len(plain) < len(events):
+        rows = (
+            _event_row(ord_, ord_ in first, completed(event))
+            for ord_, event in events
+            if not isinstance(event, PlainEvent) or ord_ not in first
+        )
         await _copy(conn, STAGING["copy_incoming_events"], _EVENT_TYPES, rows)
+
+
+def completed(event: Message | PlainEvent) -> Message:
+    """The whole message, where something out of the ordinary is to be done with it."""
+    return event.complete() if isinstance(event, PlainEvent) else event
 
 
 async def _copy(
@@ -160,7 +179,6 @@ def _event_row(ord_: int, is_active: bool, message: Message) -> tuple[Any, ...]:
         content["event_type"],
         content.get("product_id"),
         content["event_timestamp"],
-        message.content_hash,
         message.source,
         message.accepted_at,
         origin.partition,

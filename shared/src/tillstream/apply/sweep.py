@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 
 from tillstream.apply.engine import Applied, Engine
 from tillstream.apply.file_statements import move, move_in_statements
+from tillstream.apply.staging import completed
 from tillstream.apply.statements import SWEEP
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Origin
@@ -133,7 +134,7 @@ def _new_parents(applied: Iterable[Applied]) -> list[tuple[str, int]]:
     """The rows that others may wait for, sorted."""
     return sorted(
         {
-            (each.message.entity.value, key_of(each.message.entity, each.message.content or {}))
+            (each.message.entity.value, key_of(each.message.entity, completed(each.message).content or {}))
             for each in applied
             if each.outcome is OutcomeKind.STORED and each.message.entity in _PARENTS
         }

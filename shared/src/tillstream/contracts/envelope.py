@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,10 +15,12 @@ from tillstream.contracts.messages import Message, Origin, Refusal
 from tillstream.contracts.parsing import nested_deeper_than, parse_json
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import MAX_DEPTH, TOO_DEEP
-from tillstream.contracts.rules import EARLIEST, UPDATE_AHEAD, Rules, is_source, read_time
+from tillstream.contracts.rules import EARLIEST, UPDATE_AHEAD, Rules, is_text, read_time
 from tillstream.errors import MalformedJson
 
 DEFAULT_SOURCE = "shop"
+DEFAULT_SOURCE_HEADER = DEFAULT_SOURCE.encode()
+_SOURCES_KEPT = 1_024
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/json")
 _TYPE_OF = {entity: ("ce_type", f"shop.{entity.value}.v1".encode()) for entity in Entity}
@@ -76,24 +79,24 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
     time, the position 0, the source `shop`. A source that is there and cannot be read is refused, since its ids would
     fall to the wrong owner. `ce_type` and the key are not looked at: the topic says what a record is.
     """
-    headers = _decoded(record.headers)
-    source = headers.get("ce_source", DEFAULT_SOURCE)
-    accepted_at = _accepted_at(headers.get("ce_time"), record.timestamp)
+    headers = dict(record.headers)
+    source = source_of(headers.get("ce_source", DEFAULT_SOURCE_HEADER))
+    accepted_at = acceptance(headers.get("ce_time"), record.timestamp)
     arrival = Arrival(
         entity=entity,
-        source=source if source is not None and is_source(source) else DEFAULT_SOURCE,
+        source=source or DEFAULT_SOURCE,
         rules=Rules(accepted_at, shop_timezone),
         version_at=accepted_at,
-        position=_position(headers.get("ce_sequence")),
+        position=_position(_text(headers.get("ce_sequence"))),
         payload=record.value or b"",
         origin=Origin(topic=record.topic, partition=record.partition, offset=record.offset),
     )
 
     def other_id(_: bytes | None) -> UUID:
-        own_id = read_uuid(headers.get("ce_id") or "")
+        own_id = read_uuid(_text(headers.get("ce_id")) or "")
         return own_id or place_message_id(record.topic, record.partition, record.offset)
 
-    if source != arrival.source:
+    if source is None:
         return refused(arrival, _NO_SOURCE, other_id(None))
     if record.value is None:
         return refused(arrival, _TOMBSTONE, other_id(None))
@@ -106,9 +109,19 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
     return arrived(arrival, item, other_id)
 
 
-def _decoded(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str | None]:
-    """The headers as texts; None for a value that is none."""
-    return {name: _text(value) for name, value in headers}
+@lru_cache(maxsize=_SOURCES_KEPT)
+def source_of(value: bytes | None) -> str | None:
+    """The source that a header names, or None where it cannot be one; a process meets few of them, again and again."""
+    text = _text(value)
+    return text if text is not None and is_text(text) else None
+
+
+def acceptance(stated: bytes | None, appended_at: datetime) -> datetime:
+    """The moment of acceptance: what the door says, unless its clock runs ahead of the broker's; else the append time."""
+    moment = read_time(_text(stated), _UTC)
+    if moment is None or not EARLIEST <= moment <= appended_at + UPDATE_AHEAD:
+        return max(appended_at, EARLIEST)
+    return moment
 
 
 def _text(value: bytes | None) -> str | None:
@@ -116,14 +129,6 @@ def _text(value: bytes | None) -> str | None:
         return value.decode() if value is not None else None
     except UnicodeDecodeError:
         return None
-
-
-def _accepted_at(stated: str | None, appended_at: datetime) -> datetime:
-    """What the door says, unless its clock runs ahead of the broker's; else the append time."""
-    moment = read_time(stated, _UTC)
-    if moment is None or not EARLIEST <= moment <= appended_at + UPDATE_AHEAD:
-        return max(appended_at, EARLIEST)
-    return moment
 
 
 def _position(stated: str | None) -> int:

@@ -58,6 +58,11 @@ class Message:
     correction: bool = False
     woken: bool = False
 
+    @property
+    def id_bytes(self) -> bytes:
+        """The message id as 16 bytes, by which copies are found."""
+        return self.message_id.bytes
+
 
 def microseconds(moment: datetime) -> int:
     """Whole microseconds since 1970-01-01T00:00Z, without a detour over floats."""

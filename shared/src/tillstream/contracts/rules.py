@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
@@ -40,7 +39,6 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(hours=24)
 UPDATE_AHEAD = timedelta(minutes=5)
 _DATE_CHARS = 10
-_SOURCES_KEPT = 1_024
 _AMOUNT_BOUND = 10**10
 
 AMOUNT_PATTERN = r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,2})?"
@@ -219,13 +217,15 @@ UpdateMoment = Annotated[
     _time_schema(_EARLIEST_RULE, _UPDATE_AHEAD_RULE),
 ]
 _Status = Literal["pending", "paid", "cancelled", "shipped"]
-_Type = Literal["page_view", "add_to_cart", "purchase"]
+EventTypeName = Literal["page_view", "add_to_cart", "purchase"]
 ORDER_STATUSES: Final[tuple[str, ...]] = get_args(_Status)
-EVENT_TYPES: Final[tuple[str, ...]] = get_args(_Type)
+EVENT_TYPES: Final[tuple[str, ...]] = get_args(EventTypeName)
 OrderStatus = Annotated[
     _Status, Refused(Reason.INVALID_STATUS, f"must be one of {', '.join(ORDER_STATUSES)}")
 ]
-EventType = Annotated[_Type, Refused(Reason.INVALID_EVENT_TYPE, f"must be one of {', '.join(EVENT_TYPES)}")]
+EventType = Annotated[
+    EventTypeName, Refused(Reason.INVALID_EVENT_TYPE, f"must be one of {', '.join(EVENT_TYPES)}")
+]
 
 _TEXT_ALONE = TypeAdapter(Text)
 _UPDATE_ALONE: TypeAdapter[datetime] = TypeAdapter(UpdateMoment)
@@ -238,12 +238,6 @@ def is_text(value: object) -> bool:
     except ValidationError:
         return False
     return True
-
-
-@lru_cache(maxsize=_SOURCES_KEPT)
-def is_source(text: str) -> bool:
-    """Whether this can name a partner or an application; a process meets few of them, again and again."""
-    return is_text(text)
 
 
 def stated_update(item: object, rules: Rules) -> datetime | None:

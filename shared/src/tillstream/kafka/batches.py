@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import AsyncConnection
 
@@ -10,7 +11,7 @@ from tillstream.db.transactions import undone_on_failure
 from tillstream.errors import DatabaseUnavailable
 from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.progress import Progress
-from tillstream.kafka.records import Place, Record
+from tillstream.kafka.records import Place
 from tillstream.kafka.steps import BatchResult, Steps
 
 
@@ -60,16 +61,16 @@ async def run_batch(
     conn: AsyncConnection,
     steps: Steps,
     progress: Progress,
-    records: Sequence[Record],
+    items: Sequence[Any],
     moves: Mapping[Place, Move],
 ) -> Committed | Fenced | Unknown:
-    """Write the records and move the fence, both or neither.
+    """Write what the records say and move the fence, both or neither.
 
     Raises DatabaseUnavailable, TransactionConflict, or whatever bug the handler has; then nothing was written.
     """
     async with undone_on_failure(conn):
         with translated():
-            result = await _write(conn, steps, progress, records, moves)
+            result = await _write(conn, steps, progress, items, moves)
             if isinstance(result, Fenced):
                 await conn.execute("ROLLBACK")
                 return result
@@ -80,11 +81,11 @@ async def _write(
     conn: AsyncConnection,
     steps: Steps,
     progress: Progress,
-    records: Sequence[Record],
+    items: Sequence[Any],
     moves: Mapping[Place, Move],
 ) -> BatchResult | Fenced:
     await conn.execute("BEGIN")
-    result = await steps.handle(conn, records)
+    result = await steps.handle(conn, items)
     if result.stop:
         await progress.stop(conn, result.stop, {place: moves[place].next for place in result.stop})
     moved = await steps.advance(conn, moves)

@@ -30,6 +30,7 @@ from tillstream.kafka.identity import check_identity
 from tillstream.kafka.link import Connect, Link
 from tillstream.kafka.ports import Consumer
 from tillstream.kafka.progress import Measure, Progress
+from tillstream.kafka.read_ahead import Fetched, ReadAhead
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Place, Record
 from tillstream.kafka.stall import StallWatch
@@ -87,6 +88,7 @@ class ConsumerLoop:
         self._link = Link(connect, self._fence)
         self._progress = Progress()
         self._holdings = Holdings()
+        self._ahead = ReadAhead(self._fetch, steps.read)
         self._rebalance = Rebalance(policy.rebalance_patience_s)
         self._outages = Outages(policy.backoff, self._watch, clock)
         self._stall = StallWatch(clock, lagging_s=policy.lagging_s, turn_s=policy.turn_s)
@@ -145,7 +147,7 @@ class ConsumerLoop:
                 await self._lay_down()
             elif self._must_take_over():
                 await self._take_over()
-            await self._apply(await self._fetch())
+            await self._apply(await self._next_batch())
             if self._clock.monotonic() >= self._next_measure_at:
                 await self._check_membership()
                 await self._measure()
@@ -181,6 +183,7 @@ class ConsumerLoop:
 
     async def _take_over(self) -> None:
         """Own what the group assigned, and go on from the rows in PostgreSQL."""
+        await self._ahead.drop()
         conn = await self._link.connection()
         generation, places = self._rebalance.generation, self._consumer.assigned()  # of one moment
         self._holdings.clear()
@@ -198,7 +201,7 @@ class ConsumerLoop:
             check_identity(positions, starts=starts, ends=ends, cluster_id=self._cluster_id)
             self._holdings.take(positions)
             self._holdings.set_stopped(stopped)
-            self._read(self._holdings.running)
+            self._seek(self._holdings.running)
             self._watch.taken_over(places)
             _log.info("Took partitions over.", partitions=len(places), stopped=len(stopped))
         else:  # a member in reserve measures nothing that would say so
@@ -207,11 +210,15 @@ class ConsumerLoop:
         self._stall.excuse()
         self._next_measure_at = self._clock.monotonic()
 
-    def _read(self, places: set[Place]) -> None:
+    def _seek(self, places: set[Place]) -> None:
         """Go on with these where their rows say."""
         for place in sorted(places):
             self._consumer.seek(place, self._holdings.next_offsets[place])
         self._consumer.resume(places)
+
+    async def _read_again(self, places: set[Place]) -> None:
+        """Go back with these; and with all, where the consumer stands behind something that is forgotten by this."""
+        self._seek(self._holdings.running if await self._ahead.drop() else places)
 
     async def _lay_down(self) -> None:
         """Answer a rebalance: give everything up, so that whoever comes next need not end this connection."""
@@ -225,36 +232,46 @@ class ConsumerLoop:
     async def _forget(self) -> None:
         """Hold nothing, so that the next turn takes everything over again. The broker may be another one by then."""
         self._cluster_id = ""
+        await self._ahead.drop()
         self._consumer.pause(self._holdings.next_offsets.keys())
         self._holdings.clear()
         await self._link.drop()
 
     # Applying
 
-    async def _fetch(self) -> list[Record]:
-        fetched = await self._consumer.fetch(
+    async def _fetch(self) -> Sequence[Record]:
+        return await self._consumer.fetch(
             max_records=self._policy.batch_records,
             max_bytes=self._policy.batch_bytes,
             wait_s=self._policy.fetch_wait_s,
         )
-        records, again = self._holdings.expected(fetched)
+
+    async def _next_batch(self) -> Fetched:
+        """The records that come next. Where there are some, there may be more: those are read while these are applied."""
+        fetched = await self._ahead.next()
+        records, again = self._holdings.expected(fetched.records)
         if again:
             _log.warning(
                 "Records are missing in a fetch; it is done again.",
                 partitions=[str(place) for place in again],
             )
-            self._read(again)
-        return records
+            self._seek(again)
+        if records:
+            self._ahead.begin()
+        if len(records) == len(fetched.records):
+            return fetched
+        return Fetched(records, self._steps.read(records))
 
-    async def _apply(self, records: Sequence[Record]) -> None:
+    async def _apply(self, batch: Fetched) -> None:
         """One batch, again if another transaction was in its way. Raises Retryable once that is no use."""
+        records = batch.records
         if not records:
             return
         moves = self._holdings.moves(records)
         began = self._clock.monotonic()
         for attempts_left in reversed(range(self._policy.conflict_attempts)):
             try:
-                outcome = await run_batch(self._link.conn, self._steps, self._progress, records, moves)
+                outcome = await run_batch(self._link.conn, self._steps, self._progress, batch.items, moves)
                 break
             except TransactionConflict as error:
                 if not attempts_left:
@@ -265,18 +282,18 @@ class ConsumerLoop:
             case Committed(result):
                 await self._count(result, len(records), moves, self._clock.monotonic() - began)
             case Fenced(lost):
-                self._lose(lost, set(moves))
+                await self._lose(lost, set(moves))
             case Unknown(result, problem):
                 self._link.doubt(Doubt(moves, result))
                 raise DatabaseUnavailable(f"The outcome of a commit is unknown: {problem}")
 
-    def _lose(self, lost: frozenset[Place], batch: set[Place]) -> None:
+    async def _lose(self, lost: frozenset[Place], batch: set[Place]) -> None:
         _log.warning("Partitions belong to another owner now.", lost=sorted(str(place) for place in lost))
         self._watch.fenced(lost)
         self._watch.given_up(lost)
         self._consumer.pause(lost)
         self._holdings.lose(lost)
-        self._read(batch - lost)
+        await self._read_again(batch - lost)
         self._retake_at = self._clock.monotonic() + self._policy.retake_s
 
     async def _count(
@@ -286,7 +303,7 @@ class ConsumerLoop:
         self._outages.succeeded()
         self._watch.committed(records, seconds)
         if result.stop:
-            self._halt(self._holdings.stopped | result.stop.keys())
+            await self._halt(self._holdings.stopped | result.stop.keys())
         await self._aside(result.committed)
 
     # Measuring
@@ -323,19 +340,19 @@ class ConsumerLoop:
         with translated():
             stopped = await self._progress.write(self._link.conn, measures, asked_at)
         self._outages.reached(POSTGRES)
-        self._halt(stopped)
+        await self._halt(stopped)
         self._watch.measured(
             {place: measure.lag for place, measure in measures.items()}, self._holdings.stopped
         )
 
-    def _halt(self, stopped: set[Place]) -> None:
+    async def _halt(self, stopped: set[Place]) -> None:
         """Stop and resume places as `partition_progress` has it."""
         newly, resumed = self._holdings.set_stopped(stopped)
         if newly:
             self._consumer.pause(newly)
             _log.error("Partitions are stopped.", partitions=sorted(str(place) for place in newly))
         if resumed:
-            self._read(resumed)
+            await self._read_again(resumed)
             _log.info("Partitions go on.", partitions=sorted(str(place) for place in resumed))
 
     async def _tell_kafka(self) -> None:
@@ -377,6 +394,7 @@ class ConsumerLoop:
     async def _close(self) -> None:
         self._rebalance.parked = True
         self._rebalance.laid_down()
+        await self._ahead.drop()
         if self._joined:
             await self._consumer.stop(self._policy.leave_s)
         await self._link.drop()

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from psycopg import AsyncConnection
 
@@ -29,10 +30,16 @@ class BatchResult:
     stop: Mapping[Place, str] = field(default=NOTHING_STOPPED)
 
 
-Handle = Callable[[AsyncConnection, Sequence[Record]], Awaitable[BatchResult]]
+Read = Callable[[Sequence[Record]], Sequence[Any]]
+Handle = Callable[[AsyncConnection, Sequence[Any]], Awaitable[BatchResult]]
 Advance = Callable[[AsyncConnection, Mapping[Place, Move]], Awaitable[set[Place]]]
 Commit = Callable[[AsyncConnection], Awaitable[None]]
 Idle = Callable[[AsyncConnection], Awaitable[None]]
+
+
+def as_they_are(records: Sequence[Record]) -> Sequence[Record]:
+    """For handlers that take the records themselves."""
+    return records
 
 
 async def commit(conn: AsyncConnection) -> None:
@@ -44,10 +51,13 @@ async def commit(conn: AsyncConnection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """`handle` writes the records inside an open transaction and raises psycopg's errors as they are; `advance` moves the
+    """`read` makes an item of each record, while the batch before is being written; it must be a pure function of them.
+
+    `handle` writes these items inside an open transaction and raises psycopg's errors as they are; `advance` moves the
     fence as its last statement; `commit` ends it. `idle` runs about once a second between batches, without a transaction."""
 
     handle: Handle
+    read: Read = as_they_are
     advance: Advance = field(default_factory=lambda: Fence().advance)
     commit: Commit = commit
     idle: Idle = nothing_more

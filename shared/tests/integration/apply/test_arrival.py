@@ -308,7 +308,7 @@ async def test_a_parent_that_comes_between_insert_and_judgement_leaves_the_event
 
     async with conn.transaction():
         await stage(conn, [], [(0, message)], {0})
-        verdicts = await StoresTheUserInBetween(conn).run([0])
+        verdicts = await StoresTheUserInBetween(conn, {0: message}).run([0])
 
     assert verdicts[0] == Verdict(OutcomeKind.PARKED, None, "user", 5)
 

@@ -145,7 +145,7 @@ class Points:
 
     @property
     def steps(self) -> Steps:
-        return Steps(self.handle, self.advance, self.commit)
+        return Steps(self.handle, advance=self.advance, commit=self.commit)
 
 
 POINTS = ["before the write", "after the write", "after the fence", "before the commit", "after the commit"]

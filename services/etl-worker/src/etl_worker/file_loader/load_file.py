@@ -226,7 +226,11 @@ class LoadFile:
         self, run: _Run, messages: Sequence[RowMessage], applied: Sequence[Applied]
     ) -> None:
         """What the engine cannot know: an event may have got another id, and a refusal may be an old one."""
-        refused = [result.message for result in applied if result.outcome is OutcomeKind.QUARANTINED]
+        refused = [
+            each.message
+            for each, result in zip(messages, applied, strict=True)
+            if result.outcome is OutcomeKind.QUARANTINED
+        ]
         if refused:
             lines = [(each.message_id, each.content_hash, each.origin.line or 0) for each in refused]
             await self._jobs.adopt(run.conn, run.job.job_id, lines)

@@ -36,8 +36,8 @@ FROM checked AS c LEFT JOIN stored AS s USING (event_id)
 WHERE s.event_id IS NULL
 
 -- name: judge
--- What was not stored: known with the same content, known with another, or, with no outcome, not known at all. Parents
--- are not looked at again: one that came since the insert would make this look contradict that one.
+-- What was not stored: known with the same content, known with another, or, with no outcome, not known at all; and the
+-- hash of what waits under its id. Parents are not looked at again: one that came since the insert would make this look contradict that one.
 WITH waiting AS (
   SELECT message_id, content_hash, true AS is_parked FROM shop.parked
   UNION ALL
@@ -52,9 +52,8 @@ SELECT
           IS NOT DISTINCT FROM (i.user_id, i.event_type, i.product_id, i.event_timestamp) THEN 'duplicate'
         ELSE 'quarantined'
       END
-    WHEN w.message_id IS NOT NULL AND NOT i.woken AND (w.is_parked OR NOT i.correction) THEN
-      CASE WHEN w.content_hash = i.content_hash THEN 'duplicate' ELSE 'quarantined' END
-  END AS outcome
+  END AS outcome,
+  CASE WHEN NOT i.woken AND (w.is_parked OR NOT i.correction) THEN w.content_hash END AS waiting_content
 FROM incoming_events AS i
 LEFT JOIN shop.events AS e ON e.event_id = i.event_id
 LEFT JOIN waiting AS w ON w.message_id = i.event_id

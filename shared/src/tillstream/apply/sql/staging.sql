@@ -47,15 +47,14 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_items (
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_events (
   ord integer NOT NULL,
-  active boolean NOT NULL,
-  correction boolean NOT NULL,
-  woken boolean NOT NULL,
+  active boolean NOT NULL DEFAULT true,
+  correction boolean NOT NULL DEFAULT false,
+  woken boolean NOT NULL DEFAULT false,
   event_id uuid NOT NULL,
   user_id bigint NOT NULL,
   event_type text NOT NULL,
   product_id bigint,
   event_timestamp timestamptz NOT NULL,
-  content_hash bytea NOT NULL,
   source text NOT NULL,
   accepted_at timestamptz NOT NULL,
   kafka_partition smallint,
@@ -83,8 +82,14 @@ COPY incoming_items (ord, order_item_id, product_id, quantity, unit_price) FROM 
 -- name: copy_incoming_events
 -- One row per event.
 COPY incoming_events (
-  ord, active, correction, woken, event_id, user_id, event_type, product_id, event_timestamp, content_hash, source,
-  accepted_at, kafka_partition, kafka_offset, job_id, line
+  ord, active, correction, woken, event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at,
+  kafka_partition, kafka_offset, job_id, line
+) FROM STDIN (FORMAT BINARY)
+
+-- name: copy_plain_events
+-- One row per event that came first, in plain form and from Kafka.
+COPY incoming_events (
+  ord, event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, kafka_partition, kafka_offset
 ) FROM STDIN (FORMAT BINARY)
 
 -- name: analyze
