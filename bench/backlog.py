@@ -24,10 +24,10 @@ TYPES = ("page_view", "page_view", "page_view", "add_to_cart", "purchase")
 PARENTS = f"""
 INSERT INTO shop.users (user_id, name, email, signup_date, version)
 SELECT n, 'User ' || n, 'user' || n || '@bench.example', '2024-01-01', '\\x00'::bytea FROM generate_series(1, {USERS}) AS n
-ON CONFLICT DO NOTHING;
+ON CONFLICT (user_id) DO NOTHING;
 INSERT INTO shop.products (product_id, product_name, category, price, version)
 SELECT n, 'Product ' || n, 'Bench', 9.99, '\\x00'::bytea FROM generate_series(1, {PRODUCTS}) AS n
-ON CONFLICT DO NOTHING;
+ON CONFLICT (product_id) DO NOTHING;
 ANALYZE shop.users, shop.products;
 """
 

@@ -32,12 +32,14 @@ class EventPass:
         await self._conn.execute(STAGING["activate_events"], {"ords": list(ords)})
 
     async def run(self, ords: Sequence[int]) -> dict[int, Verdict]:
-        """`ords` are the active rows: `stored` for what the insert took, the judgement of a second look for the rest."""
+        """`ords` are the active rows: `stored` for what the insert takes, the judgement of a second look for the rest."""
         verdicts = dict.fromkeys(ords, _STORED)
-        cursor = await self._conn.execute(EVENTS["insert"])
-        lacking = {ord_: (waits_for, key) for ord_, waits_for, key in await cursor.fetchall()}
-        if lacking:
-            verdicts |= await self._judge(lacking)
+        cursor = await self._conn.execute(EVENTS["look"])
+        odd = {ord_: (waits_for, key) for ord_, waits_for, key in await cursor.fetchall()}
+        if len(odd) < len(ords):
+            await self._conn.execute(EVENTS["insert"], {"odd": list(odd)})
+        if odd:
+            verdicts |= await self._judge(odd)
         return verdicts
 
     async def refuse(self, ords: Sequence[int], verdict: Verdict) -> dict[int, Verdict]:
@@ -45,7 +47,7 @@ class EventPass:
         return dict.fromkeys(ords, verdict)
 
     async def _judge(self, lacking: Mapping[int, _Parent]) -> dict[int, Verdict]:
-        """`lacking` are the rows that the insert left, each with the parent that it did not find, if any."""
+        """`lacking` are the rows that were not stored, each with the parent that is missing, if any."""
         cursor = await self._conn.execute(EVENTS["judge"], {"ords": list(lacking)})
         return {
             ord_: self._verdict(ord_, outcome, waiting_content, lacking[ord_])

@@ -6,6 +6,10 @@ from typing import Any, NamedTuple
 
 from tillstream.kafka.records import Record
 
+# A few milliseconds. In between, whoever applies the batch before can send its next statement: else all of the reading
+# would be done before PostgreSQL has begun, and nothing would overlap.
+SLICE_RECORDS = 250
+
 
 class Fetched(NamedTuple):
     """Records, and what they say: one item per record."""
@@ -55,4 +59,8 @@ class ReadAhead:
 
     async def _fetch_and_read(self) -> Fetched:
         records = await self._fetch()
-        return Fetched(records, self._read(records))
+        items: list[Any] = []
+        for begin in range(0, len(records), SLICE_RECORDS):
+            items += self._read(records[begin : begin + SLICE_RECORDS])
+            await asyncio.sleep(0)
+        return Fetched(records, items)

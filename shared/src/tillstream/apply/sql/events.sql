@@ -1,39 +1,42 @@
--- name: insert
--- Stores every event whose parents are there and whose id is new, and returns the others with the parent that they lack.
+-- name: look
+-- The events that cannot simply be stored: whose parent is missing, or whose id is known. An id is looked up one by one:
+-- the plan is kept from a time when the table was small, and must not read the whole of it once it is large.
 WITH expired AS (
   SELECT message_id FROM shop.quarantine WHERE waits_for IS NOT NULL AND resolved_at IS NULL
 ),
 checked AS (
-  SELECT i.*,
-    u.user_id IS NOT NULL AS user_known,
-    i.product_id IS NULL OR p.product_id IS NOT NULL AS product_known
+  SELECT
+    i.ord, i.user_id, i.product_id, u.user_id IS NULL AS no_user,
+    i.product_id IS NOT NULL AND p.product_id IS NULL AS no_product,
+    e.is_stored IS NOT NULL
+      OR NOT i.woken AND EXISTS (SELECT 1 FROM shop.parked AS w WHERE w.message_id = i.event_id)
+      OR NOT (i.woken OR i.correction) AND EXISTS (SELECT 1 FROM expired AS w WHERE w.message_id = i.event_id)
+      AS is_known
   FROM incoming_events AS i
   LEFT JOIN shop.users AS u ON u.user_id = i.user_id
   LEFT JOIN shop.products AS p ON p.product_id = i.product_id
+  LEFT JOIN LATERAL (SELECT true AS is_stored FROM shop.events WHERE event_id = i.event_id LIMIT 1) AS e ON true
   WHERE i.active
-),
-stored AS (
-  INSERT INTO shop.events (
-    event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, kafka_partition, kafka_offset,
-    job_id, line
-  )
-  SELECT
-    event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, kafka_partition, kafka_offset,
-    job_id, line
-  FROM checked AS c
-  WHERE user_known AND product_known
-    AND (c.woken OR NOT EXISTS (SELECT 1 FROM shop.parked AS w WHERE w.message_id = c.event_id))
-    AND (c.woken OR c.correction OR NOT EXISTS (SELECT 1 FROM expired AS w WHERE w.message_id = c.event_id))
-  ORDER BY event_id
-  ON CONFLICT (event_id) DO NOTHING
-  RETURNING event_id
 )
 SELECT
-  c.ord,
-  CASE WHEN NOT c.user_known THEN 'user' WHEN NOT c.product_known THEN 'product' END,
-  CASE WHEN NOT c.user_known THEN c.user_id WHEN NOT c.product_known THEN c.product_id END
-FROM checked AS c LEFT JOIN stored AS s USING (event_id)
-WHERE s.event_id IS NULL
+  ord,
+  CASE WHEN no_user THEN 'user' WHEN no_product THEN 'product' END,
+  CASE WHEN no_user THEN user_id WHEN no_product THEN product_id END
+FROM checked
+WHERE no_user OR no_product OR is_known
+
+-- name: insert
+-- Stores all others. An id that another session stored in between ends the statement; the second look finds it.
+INSERT INTO shop.events (
+  event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, kafka_partition, kafka_offset,
+  job_id, line
+)
+SELECT
+  event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, kafka_partition, kafka_offset,
+  job_id, line
+FROM incoming_events
+WHERE active AND ord <> ALL(%(odd)s)
+ORDER BY event_id
 
 -- name: judge
 -- What was not stored: known with the same content, known with another, or, with no outcome, not known at all; and the
