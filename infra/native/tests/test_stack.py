@@ -1,23 +1,37 @@
 """`make up` and `make down` on a whole stack: repeated, interrupted, crashed."""
 
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import psutil
 import psycopg
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from support.kafka import CACHE
 from support.ports import free_ports
 from support.stack import RunningStack, run_stack
+from tillstream.contracts.entities import TOPIC_OF, Entity
+from tillstream.contracts.topics import TOPICS
+from tillstream.testing.builders import user_item
+from tillstream.testing.waiting import eventually
 from tillstream_native.places import NAMES, Places
+from tillstream_native.sample import ORDER
 from tillstream_native.stack import Stack
 from tillstream_native.system import LOCALHOST, CannotRun
 
 pytestmark = pytest.mark.e2e
+
+COMMAND_WITHIN_S = 60
+USERS = next(spec for spec in TOPICS if spec.name == TOPIC_OF[Entity.USER])
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +42,49 @@ def running(server_place: Path) -> Iterator[RunningStack]:
 
 def pids(running: RunningStack) -> dict[str, int | None]:
     return {part.name: part.pid for part in running.native.status()}
+
+
+def command(running: RunningStack, *arguments: str) -> subprocess.Popen[str]:
+    """One of `make`'s commands as a process that is told the state alone."""
+    places = running.native.places
+    where = ("--state", str(places.state), "--cache", str(places.cache))
+    return subprocess.Popen(
+        [sys.executable, "-m", "tillstream_native", *where, *arguments],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(running: RunningStack, *arguments: str) -> str:
+    """What a command says that must succeed."""
+    with command(running, *arguments) as process:
+        try:
+            said, _ = process.communicate(timeout=COMMAND_WITHIN_S)
+        finally:
+            process.kill()
+    assert process.returncode == 0, said
+    return said
+
+
+def jobs_of(running: RunningStack) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = httpx2.get(f"{running.query_url}/jobs").raise_for_status().json()["jobs"]
+    return jobs
+
+
+async def users_log(running: RunningStack) -> list[tuple[int, int, bytes | None]]:
+    """Partition, offset and value of every record of the topic of users."""
+    records = []
+    async with AIOKafkaConsumer(bootstrap_servers=running.bootstrap, group_id=None) as consumer:
+        places = [TopicPartition(USERS.name, number) for number in range(USERS.partitions)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        for place in places:
+            consumer.seek(place, 0)
+            while await consumer.position(place) < ends[place]:
+                record = await consumer.getone(place)
+                records.append((record.partition, record.offset, record.value))
+    return records
 
 
 def test_everything_runs_and_is_ready(running: RunningStack) -> None:
@@ -60,8 +117,17 @@ def test_processes_that_a_killed_supervisor_left_behind_are_replaced(running: Ru
         assert connection.execute("SELECT answer FROM public.kept").fetchone() == (42,)
 
 
-def test_down_ends_every_process_and_keeps_the_state(running: RunningStack) -> None:
+async def test_down_ends_every_process_and_keeps_the_state(running: RunningStack) -> None:
     before = pids(running)
+    httpx2.post(
+        f"{running.ingest_url}/ingest/users", json=user_item(user_id=999, email="kept@example.org")
+    ).raise_for_status()
+    log = await users_log(running)
+    cluster = running.native.places.kafka / "log" / "meta.properties"
+    cluster_id = cluster_id_in(cluster)
+    files = [running.inbox / "half.csv.part", running.data_dir / "processed" / "done.csv"]
+    for file in files:
+        file.write_text("kept")
     running.native.down()
     assert [pid for pid in before.values() if pid and psutil.pid_exists(pid)] == []
     assert {part.state for part in running.native.status()} == {"stopped"}
@@ -70,6 +136,48 @@ def test_down_ends_every_process_and_keeps_the_state(running: RunningStack) -> N
     running.wait_ready()
     with psycopg.connect(running.superuser_dsn) as connection:
         assert connection.execute("SELECT answer FROM public.kept").fetchone() == (42,)
+    assert (cluster_id_in(cluster), [file.read_text() for file in files]) == (cluster_id, ["kept", "kept"])
+    assert await users_log(running) == log != []
+
+
+def cluster_id_in(properties: Path) -> str:
+    (line,) = [each for each in properties.read_text().splitlines() if each.startswith("cluster.id=")]
+    return line
+
+
+def test_up_loads_the_sample_once_and_says_where_everything_is(running: RunningStack) -> None:
+    ports = running.native.ports
+    first, jobs = answer(running, "up"), jobs_of(running)
+    second = answer(running, "up")
+    assert jobs_of(running) == jobs
+    assert sorted(job["file_name"] for job in jobs) == sorted(f"{kind}.csv" for kind in ORDER)
+    for said in (first, second):
+        assert "The sample shop is loaded: 5 files, 427 rows." in said
+        addressed = {int(port) for port in re.findall(rf"{LOCALHOST}:(\d+)", said)}
+        assert addressed == {ports.ingest, ports.query, ports.postgres, ports.kafka}
+        assert str(running.inbox) in said
+        assert len([line for line in said.splitlines() if line.startswith("  curl ")]) == 3
+
+
+async def test_demo_finds_the_stack_and_ends_well_when_it_is_interrupted(running: RunningStack) -> None:
+    def arrived() -> bool:
+        with psycopg.connect(running.superuser_dsn) as connection:
+            return bool(connection.execute("SELECT 1 FROM shop.changes WHERE source = 'demo'").fetchone())
+
+    with command(running, "run", "tillstream", "demo", "--rate", "50") as demo:
+        try:
+            await eventually(arrived, COMMAND_WITHIN_S)
+            demo.send_signal(signal.SIGINT)
+            said, _ = demo.communicate(timeout=COMMAND_WITHIN_S)
+        finally:
+            demo.kill()
+    assert demo.returncode == 0
+    assert re.fullmatch(r"sent [1-9][\d,]* · accepted [1-9].*/s", said.splitlines()[-1])
+
+
+def test_down_as_a_command_stops_the_stack_that_the_state_names(running: RunningStack) -> None:
+    assert answer(running, "down") == "Tillstream is stopped; its state is kept.\n"
+    assert {part.state for part in running.native.status()} == {"stopped"}
 
 
 def test_taken_port_stops_the_start_before_anything_runs(server_place: Path) -> None:
