@@ -92,6 +92,14 @@ async def all_ready(shop: Shop) -> bool:
     return True
 
 
+async def problems_of(shop: Shop, service: str) -> list[str]:
+    """What a service that runs says it waits for; nothing where it is ready."""
+    async with httpx2.AsyncClient(timeout=5) as client:
+        response = await client.get(f"{shop.stack.ops_url(service)}/health/ready")
+    assert response.status_code == (503 if response.json()["problems"] else 200)
+    return list(response.json()["problems"])
+
+
 async def test_a_worker_killed_in_a_backlog_loses_nothing_and_doubles_nothing(shop: Shop) -> None:
     ledger = Ledger()
     await asyncio.to_thread(shop.stack.stop, "etl-worker")
@@ -126,6 +134,7 @@ async def test_while_the_broker_is_away_the_door_says_so_and_the_same_request_su
     assert int(refused.headers["retry-after"]) > 0
     assert refused.json()["inserted"] == 0
     assert (await shop.get("/orders/1"))["order_id"] == 1
+    assert await eventually(lambda: problems_of(shop, "etl-worker"), RECOVERS_WITHIN_S) == ["kafka"]
     shop.drop(f"{ledger.source}.csv", b"product_id,product_name,category,price\n902,Patience,Test,1.00\n")
     await asyncio.to_thread(shop.stack.start, "kafka")
 
@@ -150,6 +159,7 @@ async def test_while_the_database_is_away_events_are_accepted_and_stored_later(s
     question = await shop.query.get("/orders", params={"user_id": 1})
     assert question.status_code == 503
     assert question.headers["content-type"] == "application/problem+json"
+    assert await eventually(lambda: problems_of(shop, "etl-worker"), RECOVERS_WITHIN_S) == ["postgres"]
     shop.drop(f"{ledger.source}.csv", b"product_id,product_name,category,price\n903,Trust,Test,1.00\n")
     await asyncio.to_thread(shop.stack.start, "postgres")
 

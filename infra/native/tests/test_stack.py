@@ -58,8 +58,11 @@ def command(running: RunningStack, *arguments: str) -> subprocess.Popen[str]:
 
 def answer(running: RunningStack, *arguments: str) -> str:
     """What a command says that must succeed."""
-    process = command(running, *arguments)
-    said, _ = process.communicate(timeout=COMMAND_WITHIN_S)
+    with command(running, *arguments) as process:
+        try:
+            said, _ = process.communicate(timeout=COMMAND_WITHIN_S)
+        finally:
+            process.kill()
     assert process.returncode == 0, said
     return said
 
@@ -161,13 +164,13 @@ async def test_demo_finds_the_stack_and_ends_well_when_it_is_interrupted(running
         with psycopg.connect(running.superuser_dsn) as connection:
             return bool(connection.execute("SELECT 1 FROM shop.changes WHERE source = 'demo'").fetchone())
 
-    demo = command(running, "run", "tillstream", "demo", "--rate", "50")
-    try:
-        await eventually(arrived, COMMAND_WITHIN_S)
-        demo.send_signal(signal.SIGINT)
-        said, _ = demo.communicate(timeout=COMMAND_WITHIN_S)
-    finally:
-        demo.kill()
+    with command(running, "run", "tillstream", "demo", "--rate", "50") as demo:
+        try:
+            await eventually(arrived, COMMAND_WITHIN_S)
+            demo.send_signal(signal.SIGINT)
+            said, _ = demo.communicate(timeout=COMMAND_WITHIN_S)
+        finally:
+            demo.kill()
     assert demo.returncode == 0
     assert re.fullmatch(r"sent [1-9][\d,]* · accepted [1-9].*/s", said.splitlines()[-1])
 
