@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
 from psycopg import AsyncConnection
 
@@ -10,6 +11,8 @@ from tillstream.clock import Clock
 from tillstream.db.queries import load
 from tillstream.observe.metrics import Metrics
 
+_REQUEST = attrgetter("message.entity", "message.accepted_at")
+_OUTCOME = attrgetter("message.entity", "outcome")
 _PARENTS = ("user", "product", "order")
 
 
@@ -26,7 +29,7 @@ class ApplyWatch:
         once per request: a figure per message would cost more than the message."""
         self._count(applied)
         now = self._clock.now()
-        for entity, accepted_at in {(each.message.entity, each.message.accepted_at) for each in applied}:
+        for entity, accepted_at in set(map(_REQUEST, applied)):
             waited_s = max((now - accepted_at).total_seconds(), 0.0)
             self._metrics.event_to_table_seconds.labels(entity).observe(waited_s)
 
@@ -44,7 +47,7 @@ class ApplyWatch:
         self._metrics.parked_oldest_age_seconds.set(max((float(age) for _, _, age in rows), default=0.0))
 
     def _count(self, applied: Sequence[Applied]) -> None:
-        outcomes = Counter((each.message.entity, each.outcome) for each in applied)
+        outcomes = Counter(map(_OUTCOME, applied))
         for (entity, outcome), count in outcomes.items():
             self._metrics.applied_records.labels(entity, outcome).inc(count)
         reasons = Counter((each.message.entity, each.reason) for each in applied if each.reason is not None)

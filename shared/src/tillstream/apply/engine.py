@@ -58,9 +58,10 @@ class Engine:
         verdicts = await self._exceptions.keep_refusals(conn, refused)
         for step, numbered in ((ChangePass(conn), changes), (EventPass(conn, dict(events)), events)):
             verdicts |= await self._run_twice(conn, step, numbered, firsts)
+        in_order = map(verdicts.__getitem__, range(len(messages)))
         return [
-            Applied(message, verdicts[ord_].outcome, verdicts[ord_].reason)
-            for ord_, message in enumerate(messages)
+            Applied(message, verdict.outcome, verdict.reason)
+            for message, verdict in zip(messages, in_order, strict=True)
         ]
 
     async def _run_twice(

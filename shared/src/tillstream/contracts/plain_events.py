@@ -1,12 +1,16 @@
-"""Events in the plain form that our own door writes, read without a detour over the rules: several times as fast.
+"""Events in the plain form that our own door writes, read without a detour over the rules: many times as fast.
 
 Nothing here decides what is allowed. Whatever is not plainly good is left to `read_record`, and a plain event can be
-completed by it at any time; a property test holds the two against each other.
+completed by it at any time; a property test holds the two against each other. Records are read in columns, so that the
+loops run in C: in Python one step per record and column costs more than parsing it.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Annotated, ClassVar
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from itertools import repeat
+from operator import attrgetter
+from typing import Annotated, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,124 +27,138 @@ from tillstream.contracts.envelope import (
 from tillstream.contracts.messages import Message, microseconds
 from tillstream.contracts.rules import AHEAD, EARLIEST, MAX_ID, EventTypeName
 
+SLICE = 64  # records that one odd one among them sends the long way
+MOMENTS_REMEMBERED = 10_000
 ID_CHARS, ID_BYTES = 36, 16
-# The punctuation of the two forms that a canonical time has, at every third place from the fourth on, and its length.
-WHOLE_SECONDS, MICROSECONDS = ("--T::Z", 20), ("--T::.", 27)
-REMEMBERED = 10_000  # moments of acceptance: one per request
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _EARLIEST_US = microseconds(EARLIEST)
-_AHEAD_US = AHEAD // timedelta(microseconds=1)
+_AHEAD_US = AHEAD // _MICROSECOND
+# Where punctuation stands in the canonical text of an id, and of a time with and without a fraction.
+_ID_MARKS = {8: "-", 13: "-", 18: "-", 23: "-"}
+_TIME_MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":"}
+_TIME_FORMS = {20: {**_TIME_MARKS, 19: "Z"}, 27: {**_TIME_MARKS, 19: ".", 26: "Z"}}
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 
 
-class _Form(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class PlainForm(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What an event has in plain form; the texts are still to be looked at."""
+
     event_id: str
     user_id: _Id
     event_type: EventTypeName
     event_timestamp: str
-    product_id: _Id | msgspec.UnsetType = msgspec.UNSET
+    product_id: _Id | None = None
 
 
-_decode = msgspec.json.Decoder(_Form).decode
+_decode = msgspec.json.Decoder(PlainForm).decode
+_get_value, _get_headers, _get_stamp = attrgetter("value"), attrgetter("headers"), attrgetter("timestamp")
 
 
-class PlainEvent:
-    """A good event: what its row in the table says, times in microseconds since 1970, and the record that it came in."""
+class PlainEvent(NamedTuple):
+    """A good event: what its row in the table says, and the record that it came in. Times in microseconds since 1970."""
 
-    __slots__ = (
-        "_shop_timezone",
-        "accepted_at",
-        "accepted_us",
-        "event_type",
-        "happened_us",
-        "id_bytes",
-        "product_id",
-        "record",
-        "source",
-        "user_id",
-    )
-    entity: ClassVar = Entity.EVENT
+    record: RecordLike
+    form: PlainForm
+    id_bytes: bytes
+    happened_us: int
+    source: str
+    accepted: tuple[datetime, int]
+    shop_timezone: ZoneInfo
 
-    def __init__(
-        self,
-        record: RecordLike,
-        form: _Form,
-        id_bytes: bytes,
-        happened_us: int,
-        source: str,
-        accepted: tuple[datetime, int],
-        shop_timezone: ZoneInfo,
-    ) -> None:
-        self.record = record
-        self.id_bytes = id_bytes
-        self.user_id = form.user_id
-        self.event_type = form.event_type
-        self.product_id = None if form.product_id is msgspec.UNSET else form.product_id
-        self.happened_us = happened_us
-        self.source = source
-        self.accepted_at, self.accepted_us = accepted
-        self._shop_timezone = shop_timezone
-
-    def __repr__(self) -> str:
-        return f"<PlainEvent {self.message_id} of user {self.user_id}>"
+    @property
+    def entity(self) -> Entity:
+        return Entity.EVENT
 
     @property
     def message_id(self) -> UUID:
         return UUID(bytes=self.id_bytes)
 
+    @property
+    def accepted_at(self) -> datetime:
+        return self.accepted[0]
+
     def complete(self) -> Message:
         """The message that `read_record` makes of the same record."""
-        return read_record(self.record, Entity.EVENT, self._shop_timezone)
+        return read_record(self.record, Entity.EVENT, self.shop_timezone)
+
+
+_make_event = partial(tuple.__new__, PlainEvent)
 
 
 class PlainReader:
-    """Reads records of the topic of events. It remembers moments of acceptance, since one request has one."""
+    """Reads records of the topic of events."""
 
     def __init__(self, shop_timezone: ZoneInfo) -> None:
         self._shop_timezone = shop_timezone
-        self._accepted: dict[tuple[bytes | None, datetime], tuple[datetime, int]] = {}
 
     def read(self, records: Sequence[RecordLike]) -> list[PlainEvent | Message]:
         """One per record. Never raises; the same record always gives the same event."""
-        zone = self._shop_timezone
-        return [self._plain(record) or read_record(record, Entity.EVENT, zone) for record in records]
+        events: list[PlainEvent | Message] = []
+        for begin in range(0, len(records), SLICE):
+            some = records[begin : begin + SLICE]
+            events += self._all_plain(some) or self._one_by_one(some)
+        return events
 
-    def _plain(self, record: RecordLike) -> PlainEvent | None:
+    def _one_by_one(self, records: Sequence[RecordLike]) -> list[PlainEvent | Message]:
+        events: list[PlainEvent | Message] = []
+        for record in records:
+            events += self._all_plain([record]) or [read_record(record, Entity.EVENT, self._shop_timezone)]
+        return events
+
+    def _all_plain(self, records: Sequence[RecordLike]) -> list[PlainEvent] | None:
+        """All of them, or None if one is not plainly good."""
         try:
-            form = _decode(record.value or b"")
-            event_id = form.event_id
-            id_bytes = bytes.fromhex(event_id.replace("-", ""))
-        except (msgspec.DecodeError, ValueError):  # not JSON, not of this form, not hexadecimal
+            forms = list(map(_decode, map(_get_value, records)))
+            ids = _ids([form.event_id for form in forms])
+            happened = _moments([form.event_timestamp for form in forms])
+        except (
+            msgspec.DecodeError,
+            TypeError,
+            ValueError,
+        ):  # no such JSON; a tombstone; no number, no such day
             return None
-        if len(event_id) != ID_CHARS or len(id_bytes) != ID_BYTES or event_id[8:24:5] != "----":
+        headers = list(map(dict, map(_get_headers, records)))
+        sources = [source_of(each.get("ce_source", DEFAULT_SOURCE_HEADER)) for each in headers]
+        stated = [each.get("ce_time") for each in headers]
+        accepted = list(map(_acceptance, stated, map(_get_stamp, records)))
+        if min(happened) < _EARLIEST_US or None in sources:
             return None
-        happened_us = _moment(form.event_timestamp)
-        headers = dict(record.headers)
-        source = source_of(headers.get("ce_source", DEFAULT_SOURCE_HEADER))
-        if happened_us is None or source is None:
+        if max(happened) > min(accepted)[1] + _AHEAD_US:
             return None
-        accepted = self._acceptance(headers.get("ce_time"), record.timestamp)
-        if not _EARLIEST_US <= happened_us <= accepted[1] + _AHEAD_US:
-            return None
-        return PlainEvent(record, form, id_bytes, happened_us, source, accepted, self._shop_timezone)
-
-    def _acceptance(self, stated: bytes | None, appended_at: datetime) -> tuple[datetime, int]:
-        key = (stated, appended_at)
-        known = self._accepted.get(key)
-        if known is None:
-            if len(self._accepted) >= REMEMBERED:
-                self._accepted.clear()
-            moment = acceptance(stated, appended_at)
-            known = self._accepted[key] = moment, microseconds(moment)
-        return known
+        columns = (records, forms, ids, happened, sources, accepted, repeat(self._shop_timezone))
+        return list(map(_make_event, zip(*columns, strict=False)))  # the last one has no end
 
 
-def _moment(text: str) -> int | None:
-    """Microseconds since 1970 of a time in canonical form, as far as that is what it is."""
-    chars = len(text)
-    if (text[4:20:3], chars) != WHOLE_SECONDS and ((text[4:20:3], chars) != MICROSECONDS or text[-1] != "Z"):
-        return None
-    try:
-        return microseconds(datetime.fromisoformat(text))
-    except ValueError:
-        return None
+@lru_cache(maxsize=MOMENTS_REMEMBERED)
+def _acceptance(stated: bytes | None, appended_at: datetime) -> tuple[datetime, int]:
+    """Remembered, since all events of one request share it."""
+    moment = acceptance(stated, appended_at)
+    return moment, microseconds(moment)
+
+
+def _ids(texts: Sequence[str]) -> list[bytes]:
+    """The bytes of UUIDs in canonical form. Raises ValueError if one is in another form."""
+    joined = "".join(texts)
+    _check_marks(texts, joined, ID_CHARS, _ID_MARKS)
+    found = bytes.fromhex(joined.replace("-", ""))
+    if len(found) != ID_BYTES * len(texts):  # a further hyphen, or a space, which fromhex passes over
+        raise ValueError("an id has other characters between its digits")
+    return [found[begin : begin + ID_BYTES] for begin in range(0, len(found), ID_BYTES)]
+
+
+def _moments(texts: Sequence[str]) -> list[int]:
+    """Microseconds since 1970 of times in one canonical form. Raises ValueError if one is in another form."""
+    length = len(texts[0])
+    _check_marks(texts, "".join(texts), length, _TIME_FORMS.get(length, {-1: ""}))
+    return [(moment - _EPOCH) // _MICROSECOND for moment in map(datetime.fromisoformat, texts)]
+
+
+def _check_marks(texts: Sequence[str], joined: str, length: int, marks: dict[int, str]) -> None:
+    """Raises ValueError unless all texts have this length and these characters at these places."""
+    if set(map(len, texts)) != {length}:
+        raise ValueError("the texts have several lengths")
+    for place, mark in marks.items():
+        if joined[place::length] != mark * len(texts):
+            raise ValueError(f"not each text has {mark} at place {place}")

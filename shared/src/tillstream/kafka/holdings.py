@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 
 from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.records import Place, Record
 
 ID_HEADER = "ce_id"
+_PLACE = attrgetter("partition", "topic")
 
 
 class Holdings:
@@ -121,14 +124,8 @@ class Holdings:
 
 def _runs(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """Neighbours of one place, together. A fetch has few runs and many records."""
-    begin = 0
-    for end, record in enumerate(records):
-        first = records[begin]
-        if record.partition != first.partition or record.topic != first.topic:
-            yield records[begin:end]
-            begin = end
-    if records:
-        yield records[begin:]
+    for _, run in groupby(records, key=_PLACE):
+        yield list(run)
 
 
 def _id_of(record: Record) -> str | None:

@@ -1,7 +1,7 @@
 """The quick way to read an event says the same as the rules, or nothing."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import headers_for, read_record
 from tillstream.contracts.messages import Message, microseconds
-from tillstream.contracts.plain_events import PlainEvent, PlainReader
+from tillstream.contracts.plain_events import SLICE, PlainEvent, PlainReader
 from tillstream.contracts.records import to_json
 from tillstream.contracts.rules import AHEAD
 from tillstream.testing.builders import ACCEPTED_AT, MESSAGE_ID, UTC_ZONE, FakeRecord
@@ -119,11 +119,10 @@ def agree(record: FakeRecord) -> bool:
     assert content is not None, "a plain event keeps the contract"
     assert event.complete() == by_the_rules
     assert (event.message_id, event.source) == (by_the_rules.message_id, by_the_rules.source)
-    assert (event.user_id, event.event_type) == (content["user_id"], content["event_type"])
-    assert event.product_id == content.get("product_id")
+    assert (event.form.user_id, event.form.event_type) == (content["user_id"], content["event_type"])
+    assert event.form.product_id == content.get("product_id")
     assert event.happened_us == microseconds(content["event_timestamp"])
-    assert event.accepted_at == by_the_rules.accepted_at
-    assert event.accepted_us == microseconds(by_the_rules.accepted_at)
+    assert event.accepted == (by_the_rules.accepted_at, microseconds(by_the_rules.accepted_at))
     return True
 
 
@@ -159,15 +158,25 @@ def test_a_repeated_name_counts_as_in_the_rules() -> None:
     assert agree(FakeRecord(twice))
 
 
-def test_a_full_memory_of_moments_of_acceptance_mixes_none_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("tillstream.contracts.plain_events.REMEMBERED", 2)
-    reader = PlainReader(UTC_ZONE)
+@settings(max_examples=60, deadline=None)
+@given(changes=st.lists(st.none() | MEMBERS, min_size=1, max_size=8))
+def test_records_are_read_together_as_each_is_alone(changes: list[dict[str, str] | None]) -> None:
     records = [
-        FakeRecord(written(plain({})), timestamp=ACCEPTED_AT + timedelta(seconds=second))
-        for second in (1, 2, 3, 1)
+        FakeRecord(
+            None if changed is None and place == 0 else written(plain(changed or {})),
+            offset=place,
+            timestamp=ACCEPTED_AT + timedelta(milliseconds=place),
+        )
+        for place, changed in enumerate(changes)
     ]
-    events = reader.read(records)
-    moments: list[datetime] = [event.accepted_at for event in events if isinstance(event, PlainEvent)]
-    assert moments == [record.timestamp for record in records]
+    reader = PlainReader(UTC_ZONE)
+    assert reader.read(records) == [event for record in records for event in reader.read([record])]
+
+
+def test_one_odd_record_leaves_its_neighbours_plain_and_in_their_places() -> None:
+    records = [FakeRecord(written(plain({})), offset=offset) for offset in range(3 * SLICE)]
+    records[SLICE + 5] = FakeRecord(b"{", offset=SLICE + 5)
+    events = PlainReader(UTC_ZONE).read(records)
+    assert [place for place, event in enumerate(events) if isinstance(event, Message)] == [SLICE + 5]
+    plain_events = [event for event in events if isinstance(event, PlainEvent)]
+    assert [event.record.offset for event in plain_events] == [r.offset for r in records if r.value != b"{"]
