@@ -1,12 +1,12 @@
 # One thin line per target: the work is done under infra/native/, and CI calls the same targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-export STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
+export EVENTS RUNS IDS STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
 
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 
-.PHONY: help up down status logs demo bench test check format-check lint types arrows clean
+.PHONY: help up down status logs demo bench bench-worker test check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
@@ -21,6 +21,8 @@ demo: ## post believable live traffic to the stack that runs until Ctrl-C (STATE
 	$(NATIVE) run tillstream demo $(ARGS)
 bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts some 400,000 events
 	$(NATIVE) run python bench/figures.py
+bench-worker: ## the worker on a backlog beside a raw COPY, on a stack of its own (EVENTS=1000000 RUNS=5 IDS=random)
+	$(IN_ENV) python bench/worker.py
 test: check ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 check: format-check lint types arrows ## format, lint, types, import arrows
