@@ -20,7 +20,7 @@ class WorkerSettings(ServiceSettings):
         description="Kafka's addresses, `host:port`, separated by commas.",
     )
     batch_records: int = Field(
-        default=5_000, ge=1, le=50_000, description="Records in one transaction, at most."
+        default=10_000, ge=1, le=50_000, description="Records in one transaction, at most."
     )
     parked_for: timedelta = Field(
         default=DEFAULT_PARKED_FOR,
