@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from etl_worker.apply_records import Apply, ApplyRecords
 from etl_worker.process import connect_to_same_days, owner
+from etl_worker.reject_alarm import AlarmPolicy, RejectAlarm
 from etl_worker.settings import WorkerSettings
 from etl_worker.watch import ApplyWatch
 from tillstream.apply.engine import ApplyPolicy, Engine
@@ -69,6 +70,7 @@ class App:
             ports.replayer,
             settings.shop_timezone,
             ApplyWatch(self.metrics, ports.clock),
+            RejectAlarm(AlarmPolicy(settings.reject_alarm_share, settings.reject_alarm_records)),
         )
         dsn = settings.database_url.get_secret_value()
         connecting = partial(

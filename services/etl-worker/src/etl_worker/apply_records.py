@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
+from etl_worker.reject_alarm import RejectAlarm, Weighed
 from etl_worker.watch import ApplyWatch
 from tillstream.apply.engine import Applied
 from tillstream.apply.replay import Replayer
@@ -26,7 +27,13 @@ class ApplyRecords:
     """Applies batches with `apply` and wakes what waits with `sweeper` and `replayer`; all are handed in, so that a test can wrap them."""
 
     def __init__(
-        self, apply: Apply, sweeper: Sweeper, replayer: Replayer, shop_timezone: ZoneInfo, watch: ApplyWatch
+        self,
+        apply: Apply,
+        sweeper: Sweeper,
+        replayer: Replayer,
+        shop_timezone: ZoneInfo,
+        watch: ApplyWatch,
+        alarm: RejectAlarm,
     ) -> None:
         self._apply = apply
         self._sweeper = sweeper
@@ -34,6 +41,7 @@ class ApplyRecords:
         self._shop_timezone = shop_timezone
         self._events = PlainReader(shop_timezone)
         self._watch = watch
+        self._alarm = alarm
 
     def read(self, records: Sequence[Record]) -> list[Message | PlainEvent]:
         """What the records say. A pure function of them, so that it may be done ahead of time, or twice."""
@@ -49,7 +57,10 @@ class ApplyRecords:
     async def handle(self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]) -> BatchResult:
         """Writes a batch inside its transaction; what it counts for is told after the commit."""
         applied = await self._apply(conn, messages)
-        return BatchResult(committed=partial(self._committed, applied=applied))
+        weighed = self._alarm.weigh(messages)
+        return BatchResult(
+            committed=partial(self._committed, applied=applied, weighed=weighed), stop=weighed.stop
+        )
 
     async def sweep(self, conn: AsyncConnection) -> None:
         """One round of the sweep and of replays, in transactions of their own, and a measure of what still waits."""
@@ -57,6 +68,9 @@ class ApplyRecords:
         self._watch.woke(await self._replayer.replay(conn))
         await self._watch.measure_parked(conn)
 
-    async def _committed(self, conn: AsyncConnection, *, applied: Sequence[Applied]) -> None:
+    async def _committed(
+        self, conn: AsyncConnection, *, applied: Sequence[Applied], weighed: Weighed
+    ) -> None:
+        self._alarm.count(weighed)
         self._watch.applied(applied)
         self._watch.woke(await self._sweeper.wake(conn, applied))

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
+from etl_worker.reject_alarm import DEFAULT_RECORDS, DEFAULT_SHARE
 from tillstream.apply.engine import DEFAULT_PARKED_FOR
 from tillstream.settings import Port, ServiceSettings
 
@@ -21,6 +22,18 @@ class WorkerSettings(ServiceSettings):
     )
     batch_records: int = Field(
         default=10_000, ge=1, le=50_000, description="Records in one transaction, at most."
+    )
+    reject_alarm_share: float = Field(
+        default=DEFAULT_SHARE,
+        gt=0,
+        le=1,
+        description="A partition is stopped when more than this share of its last records broke their contract; 1 switches the alarm off.",
+    )
+    reject_alarm_records: int = Field(
+        default=DEFAULT_RECORDS,
+        ge=1_000,
+        le=1_000_000,
+        description="How many of a partition's last records the share is taken of; rounded up to a multiple of ten.",
     )
     parked_for: timedelta = Field(
         default=DEFAULT_PARKED_FOR,

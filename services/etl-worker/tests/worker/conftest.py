@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, override
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,6 +24,7 @@ from tillstream.contracts.entities import TOPIC_OF, Entity
 from tillstream.contracts.envelope import headers_for
 from tillstream.contracts.ids import new_id
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer, MemoryProducer
+from tillstream.kafka.ports import Producer
 from tillstream.kafka.records import Outgoing
 from tillstream.testing.waiting import eventually
 
@@ -43,22 +44,12 @@ class Works:
     """The worker under test and everything around it."""
 
     database: Database
-    broker: MemoryBroker
-    producer: MemoryProducer
+    producer: Producer
     settings: WorkerSettings
 
     def app(self) -> App:
-        engine = Engine()
-        return build(
-            self.settings,
-            Ports(
-                consumer=MemoryConsumer(self.broker, group="worker"),
-                clock=SystemClock(),
-                apply=engine.apply,
-                sweeper=Sweeper(engine),
-                replayer=Replayer(engine, self.settings.shop_timezone),
-            ),
-        )
+        """A worker that is not running yet."""
+        raise NotImplementedError
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[App]:
@@ -70,9 +61,9 @@ class Works:
             stop.set()
             await asyncio.wait_for(task, DEADLINE_S)
 
-    async def publish(self, entity: Entity, *items: dict[str, Any] | bytes) -> None:
+    async def publish(self, entity: Entity, *items: dict[str, Any] | bytes, key: bytes = b"1") -> None:
         values = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in items]
-        results = await self.producer.publish([envelope(entity, value) for value in values], DEADLINE_S)
+        results = await self.producer.publish([envelope(entity, value, key) for value in values], DEADLINE_S)
         assert all(result.acknowledged for result in results)
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -93,6 +84,27 @@ class Works:
             assert found == list(rows)
 
 
+@dataclass
+class MemoryWorks(Works):
+    """On a broker in memory."""
+
+    broker: MemoryBroker
+
+    @override
+    def app(self) -> App:
+        engine = Engine()
+        return build(
+            self.settings,
+            Ports(
+                consumer=MemoryConsumer(self.broker, group="worker"),
+                clock=SystemClock(),
+                apply=engine.apply,
+                sweeper=Sweeper(engine),
+                replayer=Replayer(engine, self.settings.shop_timezone),
+            ),
+        )
+
+
 def metric(app: App, name: str, **labels: str) -> float:
     """A sample's value as Prometheus would scrape it; 0 where it is not there (yet)."""
     for family in text_string_to_metric_families(app.metrics.exposition().decode()):
@@ -103,11 +115,11 @@ def metric(app: App, name: str, **labels: str) -> float:
 
 
 @pytest.fixture
-async def works(database: Database) -> Works:
+async def works(database: Database) -> MemoryWorks:
     broker = MemoryBroker(SystemClock())
     for topic in TOPIC_OF.values():
         broker.create_topic(topic, 3)
     producer = MemoryProducer(broker)
     await producer.start()
     settings = WorkerSettings(database_url=SecretStr(database.worker_dsn), ops_port=0, env="development")
-    return Works(database, broker, producer, settings)
+    return MemoryWorks(database, producer, settings, broker)

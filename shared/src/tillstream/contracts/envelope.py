@@ -15,12 +15,13 @@ from tillstream.contracts.messages import Message, Origin, Refusal
 from tillstream.contracts.parsing import nested_deeper_than, parse_json
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import MAX_DEPTH, TOO_DEEP
-from tillstream.contracts.rules import EARLIEST, UPDATE_AHEAD, Rules, is_text, read_time
+from tillstream.contracts.rules import EARLIEST, MAX_TEXT_CHARS, UPDATE_AHEAD, Rules, is_text, read_time
 from tillstream.errors import MalformedJson
 
 DEFAULT_SOURCE = "shop"
 DEFAULT_SOURCE_HEADER = DEFAULT_SOURCE.encode()
 _SOURCES_KEPT = 1_024
+_SOURCE_BYTES = MAX_TEXT_CHARS * 4  # a character of UTF-8 has four bytes at most
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/json")
 _TYPE_OF = {entity: ("ce_type", f"shop.{entity.value}.v1".encode()) for entity in Entity}
@@ -109,9 +110,15 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
     return arrived(arrival, item, other_id)
 
 
-@lru_cache(maxsize=_SOURCES_KEPT)
 def source_of(value: bytes | None) -> str | None:
-    """The source that a header names, or None where it cannot be one; a process meets few of them, again and again."""
+    """The source that a header names, or None where it cannot be one."""
+    # Looked at before it is remembered: else a thousand headers of a megabyte would be, too.
+    return None if value is not None and len(value) > _SOURCE_BYTES else _source_of(value)
+
+
+@lru_cache(maxsize=_SOURCES_KEPT)
+def _source_of(value: bytes | None) -> str | None:
+    """A process meets few of them, again and again."""
     text = _text(value)
     return text if text is not None and is_text(text) else None
 

@@ -16,7 +16,9 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost
+from tillstream.kafka.detour import read_around
 from tillstream.kafka.failures import translated
+from tillstream.kafka.log_format import Stretch
 from tillstream.kafka.ports import RebalanceListener
 from tillstream.kafka.records import Place, Record
 
@@ -25,6 +27,7 @@ from tillstream.kafka.records import Place, Record
 NEVER_IDLE_MS = 2**31 - 1
 MS = 1_000
 MOMENTS_REMEMBERED = 10_000
+LAST_MOMENT_MS = 253_370_764_800_000  # 9999-01-01: a year is left for what is added to a moment
 POLL_RECORDS = 1_000  # per call of getmany: the bytes are counted between calls
 
 _log = structlog.get_logger()
@@ -79,7 +82,7 @@ class AioConsumer:
         self._policy = policy
         self._consumer: AIOKafkaConsumer | None = None
         self._listener: RebalanceListener | None = None
-        self._sought: set[Place] = set()
+        self._sought: dict[Place, int] = {}  # and where each goes on
         self._paused: set[Place] = set()
         self._polling: asyncio.Task[Any] | None = None
         self._stirred = asyncio.Event()
@@ -149,7 +152,7 @@ class AioConsumer:
         if self._callback_bug is not None:
             raise self._callback_bug
         self._stirred.clear()
-        wanted = [TopicPartition(*place) for place in sorted(self._sought - self._paused)]
+        wanted = [TopicPartition(*place) for place in sorted(self._sought.keys() - self._paused)]
         if not wanted or self._rebalancing:
             await self._wait_to_be_stirred(wait_s)
             return []
@@ -190,17 +193,50 @@ class AioConsumer:
                 return []
             with translated():
                 polled = polling.result()
-            return _records(polled) if consumer.assignment() is assignment else []
+            if consumer.assignment() is not assignment:
+                return []
+            self._sought |= {Place(*place): batch[-1].offset + 1 for place, batch in polled.items()}
+            return _records(polled)
+        except (UnicodeDecodeError, BrokerUnavailable) as error:
+            if not _is_unreadable(error):
+                raise
+            _log.warning(
+                "Kafka's client cannot read some records; they are read around it.", problem=str(error)
+            )
+            return await self._read_around(wanted, max_records)
         finally:
             polling.cancel()
             self._polling = None
+
+    async def _read_around(self, wanted: list[TopicPartition], max_records: int) -> list[Record]:
+        """What comes next in some of these places, read without aiokafka's reader, which fails at it again and again.
+
+        When it fails, aiokafka has moved its positions beyond records of other places that it did not hand on. So all
+        of them are sought anew: a hole that comes twice would be believed.
+        """
+        consumer = self._started()
+        assignment = consumer.assignment()
+        positions = {place: self._sought[place] for place in _places(wanted) if place in self._sought}
+        stretches = await read_around(self._bootstrap, self._client_id, positions, self._policy.answer_s)
+        if self._rebalancing or consumer.assignment() is not assignment:
+            return []
+        records: list[Record] = []
+        for place, position in positions.items():
+            stretch = stretches.get(place, Stretch([], position)).cut(max_records - len(records))
+            records += [
+                Record(*place, each.offset, each.key, each.value, each.headers, _moment(each.stamp_ms))
+                for each in stretch.records
+            ]
+            self._sought[place] = stretch.next_offset
+            consumer.seek(TopicPartition(*place), stretch.next_offset)
+        return records
 
     def seek(self, place: Place, offset: int) -> None:
         if self._rebalancing or place not in self.assigned():
             raise OwnershipLost(f"{place} is not assigned to this member.")
         partition = TopicPartition(*place)
         self._started().seek(partition, offset)
-        self._sought.add(place)
+        self._sought[place] = offset
         if place not in self._paused:
             self._started().resume(partition)
 
@@ -213,8 +249,9 @@ class AioConsumer:
     def resume(self, places: Collection[Place]) -> None:
         mine = self.assigned().intersection(places)
         self._paused -= mine
-        if mine & self._sought:
-            self._started().resume(*(TopicPartition(*place) for place in mine & self._sought))
+        sought = mine & self._sought.keys()
+        if sought:
+            self._started().resume(*(TopicPartition(*place) for place in sought))
 
     async def log_starts(self, places: Collection[Place]) -> dict[Place, int]:
         return await self._offsets(self._started().beginning_offsets, places)
@@ -277,6 +314,11 @@ class AioConsumer:
         return self._consumer
 
 
+def _is_unreadable(error: BaseException) -> bool:
+    """A header's name that is not UTF-8 comes as the one or as the other, as aiokafka's reader is in C or in Python."""
+    return isinstance(error, UnicodeDecodeError) or isinstance(error.__cause__, kafka.CorruptRecordException)
+
+
 async def _check_topics(consumer: AIOKafkaConsumer, topics: Sequence[str], deadline_s: float) -> None:
     """aiokafka would wait for a missing topic in silence."""
     try:
@@ -326,6 +368,9 @@ _make_record = partial(tuple.__new__, Record)
 
 @lru_cache(maxsize=MOMENTS_REMEMBERED)
 def _moment(milliseconds: int) -> datetime:
-    """Without a detour over floats, which would lose microseconds in the far future. Records of one batch share theirs."""
-    seconds, rest = divmod(milliseconds, MS)
+    """Without a detour over floats, which would lose microseconds in the far future. Records of one batch share theirs.
+
+    Where a topic takes its producers' times, they may say anything: what lies beyond the calendar is its last year but one.
+    """
+    seconds, rest = divmod(min(max(milliseconds, 0), LAST_MOMENT_MS), MS)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * MS)

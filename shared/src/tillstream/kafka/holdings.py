@@ -9,6 +9,7 @@ from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.records import Place, Record
 
 ID_HEADER = "ce_id"
+ID_BYTES = 320  # of a foreign producer's id that the fence row keeps; it is there for people
 _PLACE = attrgetter("partition", "topic")
 
 
@@ -131,5 +132,5 @@ def _runs(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 def _id_of(record: Record) -> str | None:
     for name, value in record.headers:
         if name == ID_HEADER and value:  # a foreign producer may send a header without a value
-            return value.decode(errors="replace").replace("\x00", "")
+            return value[:ID_BYTES].decode(errors="replace").replace("\x00", "")
     return None

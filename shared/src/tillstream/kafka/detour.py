@@ -1,0 +1,76 @@
+"""The way around aiokafka's reader, for what it cannot read: the same log, asked for by ourselves and read leniently."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka import errors as kafka
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.fetch import FetchRequest
+
+from tillstream.kafka.failures import translated
+from tillstream.kafka.log_format import Stretch, read_stretch
+from tillstream.kafka.records import Place
+
+# A broker sends at least one whole batch, however large it is. More than a few would make the detour the usual way.
+PLACE_BYTES = 64 * 1024
+RESPONSE_BYTES = 1024 * 1024
+ANY_BYTES = 1
+READ_UNCOMMITTED = 0
+MS = 1_000
+
+
+async def read_around(
+    bootstrap: str, client_id: str, positions: Mapping[Place, int], deadline_s: float
+) -> dict[Place, Stretch]:
+    """What comes at these offsets, in some of these places at least, as far as there is anything.
+
+    Opens a connection of its own and closes it: this is rare. Raises BrokerUnavailable, Misconfigured.
+    """
+    client = AIOKafkaClient(
+        bootstrap_servers=bootstrap, client_id=client_id, request_timeout_ms=int(deadline_s * MS)
+    )
+    try:
+        with translated():
+            async with asyncio.timeout(deadline_s):
+                await client.bootstrap()
+                await client.set_topics({place.topic for place in positions})
+                found: dict[Place, Stretch] = {}
+                for leader, places in _by_leader(client, positions).items():
+                    answer = await client.send(leader, _request(places, positions))
+                    found |= _stretches(answer, positions)
+                return found
+    finally:
+        await client.close()
+
+
+def _by_leader(client: AIOKafkaClient, positions: Mapping[Place, int]) -> dict[int, list[Place]]:
+    places: defaultdict[int, list[Place]] = defaultdict(list)
+    for place in positions:
+        leader = client.cluster.leader_for_partition(TopicPartition(*place))
+        if leader is None or leader < 0:
+            raise kafka.LeaderNotAvailableError(str(place))
+        places[leader].append(place)
+    return places
+
+
+def _request(places: list[Place], positions: Mapping[Place, int]) -> FetchRequest:
+    """In random order: the broker fills its answer from the front, and everybody's turn must come."""
+    random.shuffle(places)
+    wanted = [(place.topic, [(place.partition, positions[place], PLACE_BYTES)]) for place in places]
+    return FetchRequest(0, ANY_BYTES, RESPONSE_BYTES, READ_UNCOMMITTED, wanted)
+
+
+def _stretches(answer: Any, positions: Mapping[Place, int]) -> dict[Place, Stretch]:
+    found: dict[Place, Stretch] = {}
+    for topic, partitions in answer.topics:
+        for partition, code, *_, data in partitions:
+            place = Place(topic, partition)
+            if code != kafka.NoError.errno:
+                raise kafka.for_code(code)(str(place))
+            if data:
+                found[place] = read_stretch(data, positions[place])
+    return found

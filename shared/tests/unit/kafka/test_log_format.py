@@ -1,0 +1,129 @@
+"""Our reader of record batches, held against aiokafka's own."""
+
+from collections.abc import Sequence
+from struct import pack_into
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tillstream.kafka.log_format import LoggedRecord, read_stretch
+from tillstream.testing.strategies import QUICK
+
+pytestmark = pytest.mark.unit
+
+CODECS = range(5)
+CRC_AT, SUMMED_FROM, RECORDS_FROM, LENGTH_AT = 17, 21, 61, 8
+BYTES = st.none() | st.binary(max_size=200)
+
+
+class Written(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    stamp_ms: int
+
+
+WRITTEN = st.builds(
+    Written,
+    BYTES,
+    BYTES,
+    st.lists(st.tuples(st.text(max_size=20), BYTES), max_size=5),
+    st.integers(0, 10**13),
+)
+
+
+def batch_of(records: Sequence[Written], base: int = 0, codec: int = 0) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 2**24)
+    for at, record in enumerate(records):
+        builder.append(
+            at, timestamp=record.stamp_ms, key=record.key, value=record.value, headers=list(record.headers)
+        )
+    batch = builder.build()
+    pack_into(">q", batch, 0, base)
+    return bytes(batch)
+
+
+def by_aiokafka(batch: bytes) -> list[Any]:
+    return [
+        LoggedRecord(each.offset, each.key, each.value, tuple(each.headers), each.timestamp)
+        for each in DefaultRecordBatch(batch)
+    ]
+
+
+@given(st.lists(WRITTEN, min_size=1, max_size=10), st.integers(0, 2**40), st.sampled_from(CODECS))
+@QUICK
+def test_it_reads_what_aiokafka_reads(records: list[Written], base: int, codec: int) -> None:
+    batch = batch_of(records, base, codec)
+    found = read_stretch(batch, base)
+    assert found.records == by_aiokafka(batch)
+    assert found.next_offset == base + len(records)
+
+
+@given(st.lists(WRITTEN, min_size=3, max_size=10), st.integers(1, 5), st.integers(0, 12))
+@QUICK
+def test_it_begins_where_it_is_asked_to_and_leaves_a_batch_that_is_cut_off(
+    records: list[Written], cut_bytes: int, begin: int
+) -> None:
+    whole, cut_off = batch_of(records), batch_of(records, len(records))[:-cut_bytes]
+    found = read_stretch(whole + cut_off, begin)
+    assert [each.offset for each in found.records] == list(range(begin, len(records)))
+    assert found.next_offset == max(begin, len(records))
+
+
+def test_a_stretch_can_be_cut() -> None:
+    whole = read_stretch(batch_of([Written(None, b"v", (), 0)] * 3, 7), 7)
+    assert whole.cut(3) == whole.cut(9) == whole
+    assert (len(whole.cut(2).records), whole.cut(2).next_offset) == (2, 9)
+    assert whole.cut(0) == ([], 7)
+
+
+def test_a_name_that_is_no_utf_8_is_made_printable() -> None:
+    batch = bytearray(batch_of([Written(b"k", b"v", [("a~~", b"1"), ("ce_id", None)], 0)]))
+    batch[:] = batch.replace(b"~~", b"\xff\xfe")
+    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
+    [record] = read_stretch(bytes(batch), 0).records
+    assert record.headers == ((r"a\xff\xfe", b"1"), ("ce_id", None))
+    with pytest.raises((UnicodeDecodeError, CorruptRecordException)):
+        by_aiokafka(bytes(batch))
+
+
+def test_the_brokers_own_notes_are_passed_over() -> None:
+    batch = bytearray(batch_of([Written(b"k", b"v", (), 0)], 5))
+    pack_into(">h", batch, SUMMED_FROM, 0x20)
+    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
+    assert read_stretch(bytes(batch), 5) == ([], 6)
+
+
+@given(st.integers(RECORDS_FROM, 80), st.integers(1, 255))
+@QUICK
+def test_a_wrong_checksum_is_refused(at: int, flip: int) -> None:
+    batch = bytearray(batch_of([Written(b"k", b"v" * 40, (), 0)]))
+    batch[at] ^= flip
+    with pytest.raises(CorruptRecordException):
+        read_stretch(bytes(batch), 0)
+
+
+@given(st.binary(max_size=60), st.integers(1, 2**31 - 1))
+@QUICK
+def test_rubbish_under_a_right_checksum_is_refused_or_read_but_ends(rubbish: bytes, count: int) -> None:
+    batch = bytearray(batch_of([Written(b"k", b"v", (), 0)])[:RECORDS_FROM] + rubbish)
+    pack_into(">i", batch, RECORDS_FROM - 4, count)
+    pack_into(">i", batch, LENGTH_AT, len(batch) - 12)
+    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
+    try:
+        read_stretch(bytes(batch), 0)
+    except CorruptRecordException:
+        return
+
+
+@pytest.mark.parametrize("length", [-1, 0, 48])
+def test_a_batch_that_is_shorter_than_its_head_is_refused(length: int) -> None:
+    batch = bytearray(batch_of([Written(b"k", b"v", (), 0)]))
+    pack_into(">i", batch, LENGTH_AT, length)
+    with pytest.raises(CorruptRecordException):
+        read_stretch(bytes(batch), 0)
