@@ -306,8 +306,6 @@ class ConsumerLoop:
             await self._halt(self._holdings.stopped | result.stop.keys())
         await self._aside(result.committed)
 
-    # Measuring
-
     async def _measure(self) -> None:
         """About once a second: idle work, progress for readers, offsets for lag tools, and whether anything moves."""
         self._next_measure_at = self._clock.monotonic() + self._policy.measure_every_s
