@@ -29,6 +29,7 @@ from tillstream.contracts.rules import AHEAD, EARLIEST, MAX_ID, EventTypeName
 
 SLICE = 64  # records that one odd one among them sends the long way
 MOMENTS_REMEMBERED = 10_000
+MOMENT_BYTES = 64  # of a stated moment; a right one has 32 at most
 ID_CHARS, ID_BYTES = 36, 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -122,6 +123,8 @@ class PlainReader:
         headers = list(map(dict, map(_get_headers, records)))
         sources = [source_of(each.get("ce_source", DEFAULT_SOURCE_HEADER)) for each in headers]
         stated = [each.get("ce_time") for each in headers]
+        if max(map(len, filter(None, stated)), default=0) > MOMENT_BYTES:
+            return None  # before it is remembered: else ten thousand headers of a megabyte would be
         accepted = list(map(_acceptance, stated, map(_get_stamp, records)))
         if min(happened) < _EARLIEST_US or None in sources:
             return None
