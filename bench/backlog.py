@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 from aiokafka import AIOKafkaProducer
 
 from tillstream.contracts.entities import EVENTS_TOPIC, USERS_TOPIC, Entity
@@ -21,6 +22,7 @@ BATCH_BYTES = 512 * 1024
 PARTITIONS = 12
 TYPES = ("page_view", "page_view", "page_view", "add_to_cart", "purchase")
 
+MOVED = "SELECT coalesce(sum(next_offset), 0) FROM shop.consumer_offsets WHERE topic = 'shop.events.v1'"
 PARENTS = f"""
 INSERT INTO shop.users (user_id, name, email, signup_date, version)
 SELECT n, 'User ' || n, 'user' || n || '@bench.example', '2024-01-01', '\\x00'::bytea FROM generate_series(1, {USERS}) AS n
@@ -42,6 +44,13 @@ def event(rng: random.Random, event_id: UUID) -> dict[str, object]:
         "product_id": rng.randint(1, PRODUCTS),
         "event_timestamp": f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}",
     }
+
+
+def moved_to(connection: psycopg.Connection) -> int:
+    """The sum of the worker's offsets in the topic of events."""
+    row = connection.execute(MOVED).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def fill(bootstrap: str, events: int, make_id: Callable[[], UUID] = new_id, seed: int = 1) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from backlog import moved_to
 from tillstream_native.places import ETL_WORKER, REPOSITORY, Places, Ports
 from tillstream_native.stack import Stack
 
@@ -29,7 +30,6 @@ BACKLOG_BATCHES = 400
 POLL_S = 0.05
 WITHIN_S = 300
 EVENT = {"user_id": 1, "event_type": "page_view", "product_id": 1, "event_timestamp": "2024-06-01T12:00:00Z"}
-MOVED = "SELECT coalesce(sum(next_offset), 0) FROM shop.consumer_offsets WHERE topic = 'shop.events.v1'"
 
 
 def main() -> None:
@@ -96,12 +96,12 @@ def _drain(stack: Stack, connection: psycopg.Connection) -> float:
     """Events per second from the first batch to the last, after the worker was down while the backlog grew."""
     _wait_until_still(connection)
     stack.supervisor.stop((ETL_WORKER,), WITHIN_S)
-    start = _moved(connection)
+    start = moved_to(connection)
     asyncio.run(_post(stack.ports.ingest, BACKLOG_BATCHES))
     stack.supervisor.start((ETL_WORKER,))
     deadline = time.monotonic() + WITHIN_S
     first_at, first = 0.0, start
-    while (moved := _moved(connection)) < start + BACKLOG_BATCHES * BATCH:
+    while (moved := moved_to(connection)) < start + BACKLOG_BATCHES * BATCH:
         if first == start and moved > start:
             first_at, first = time.monotonic(), moved
         assert time.monotonic() < deadline, "the backlog was not drained in time"
@@ -111,15 +111,9 @@ def _drain(stack: Stack, connection: psycopg.Connection) -> float:
 
 def _wait_until_still(connection: psycopg.Connection) -> None:
     before = -1
-    while before != (now := _moved(connection)):
+    while before != (now := moved_to(connection)):
         before = now
         time.sleep(2)
-
-
-def _moved(connection: psycopg.Connection) -> int:
-    row = connection.execute(MOVED).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _memory(stack: Stack) -> str:

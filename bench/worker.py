@@ -15,7 +15,7 @@ from typing import NamedTuple
 import psutil
 import psycopg
 
-from backlog import MAKERS, PARENTS, fill
+from backlog import MAKERS, PARENTS, fill, moved_to
 from machine import calibration_s, description
 from own_stack import own_stack, superuser
 from tillstream_native.places import ETL_WORKER
@@ -26,7 +26,6 @@ RUNS = int(os.environ.get("RUNS") or 5)
 IDS = os.environ.get("IDS") or "uuid7"
 WITHIN_S = 600
 POLL_S = 0.02
-MOVED = "SELECT coalesce(sum(next_offset), 0) FROM shop.consumer_offsets WHERE topic = 'shop.events.v1'"
 PEER = """
 DROP TABLE IF EXISTS public.peer;
 CREATE TABLE public.peer (LIKE shop.events INCLUDING ALL);
@@ -75,20 +74,27 @@ def _run(stack: Stack, connection: psycopg.Connection) -> Run:
 
 def _drain(stack: Stack, connection: psycopg.Connection) -> tuple[float, float]:
     """From the first batch that is committed to the last."""
-    start = _moved(connection)
-    stack.supervisor.start((ETL_WORKER,))
+    start = moved_to(connection)
+    worker = _started(stack)
     deadline = time.monotonic() + WITHIN_S
     first: tuple[float, int] | None = None
     rss = 0
-    while (moved := _moved(connection)) < start + EVENTS:
+    while (moved := moved_to(connection)) < start + EVENTS:
         now = time.monotonic()
         if first is None and moved > start:
             first = now, moved
-        rss = max(rss, _rss(stack))
+        rss = max(rss, int(worker.memory_info().rss))
         assert now < deadline, "the backlog was not drained in time"
         time.sleep(POLL_S)
     assert first is not None, "one batch took it all: take more events"
     return (moved - first[1]) / (time.monotonic() - first[0]), rss / 1e6
+
+
+def _started(stack: Stack) -> psutil.Process:
+    """The worker's process. Looked up once: the supervisor works on the same cores as what is measured."""
+    stack.supervisor.start((ETL_WORKER,))
+    pid = next(part.pid for part in stack.status() if part.name == ETL_WORKER)
+    return psutil.Process(pid)
 
 
 def _copy(connection: psycopg.Connection) -> float:
@@ -104,20 +110,6 @@ def _copy(connection: psycopg.Connection) -> float:
                 copy.write(b"".join(rows[begin : begin + 1_000]))
         count = cursor.rowcount
     return count / (time.monotonic() - began)
-
-
-def _moved(connection: psycopg.Connection) -> int:
-    row = connection.execute(MOVED).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _rss(stack: Stack) -> int:
-    pid = next((part.pid for part in stack.status() if part.name == ETL_WORKER), None)
-    try:
-        return int(psutil.Process(pid).memory_info().rss) if pid else 0
-    except psutil.NoSuchProcess:
-        return 0
 
 
 if __name__ == "__main__":

@@ -6,18 +6,15 @@ from psycopg import AsyncConnection
 
 from tillstream.apply.staging import completed
 from tillstream.apply.statements import EVENTS, STAGING
-from tillstream.apply.verdicts import Verdict
+from tillstream.apply.verdicts import DUPLICATE, ID_CONFLICT, Verdict
 from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.plain_events import PlainEvent
-from tillstream.contracts.reasons import Reason
 from tillstream.errors import TransactionConflict
 
 type _Parent = tuple[str | None, int | None]
 
 _STORED = Verdict(OutcomeKind.STORED)
-_DUPLICATE = Verdict(OutcomeKind.DUPLICATE)
-_CONFLICT = Verdict(OutcomeKind.QUARANTINED, Reason.ID_CONFLICT)
 
 
 class EventPass:
@@ -58,10 +55,10 @@ class EventPass:
         self, ord_: int, outcome: str | None, waiting_content: bytes | None, lacks: _Parent
     ) -> Verdict:
         if outcome is not None:
-            return _DUPLICATE if outcome == OutcomeKind.DUPLICATE else _CONFLICT
+            return DUPLICATE if outcome == OutcomeKind.DUPLICATE else ID_CONFLICT
         if waiting_content is not None:
             is_same = completed(self._events[ord_]).content_hash == waiting_content
-            return _DUPLICATE if is_same else _CONFLICT
+            return DUPLICATE if is_same else ID_CONFLICT
         return _parked(lacks)
 
 

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from tillstream.apply.staging import Numbered, NumberedEvent, completed
 from tillstream.apply.statements import EXCEPTIONS
-from tillstream.apply.verdicts import Verdict
+from tillstream.apply.verdicts import DUPLICATE, ID_CONFLICT, Verdict
 from tillstream.contracts.messages import Message, Refusal
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.plain_events import PlainEvent
@@ -16,8 +16,6 @@ from tillstream.contracts.reasons import SENTENCES, Reason
 from tillstream.contracts.records import to_json
 from tillstream.errors import TransactionConflict
 
-_DUPLICATE = Verdict(OutcomeKind.DUPLICATE)
-_CONFLICT = Verdict(OutcomeKind.QUARANTINED, Reason.ID_CONFLICT)
 _KEPT = frozenset({OutcomeKind.PARKED, OutcomeKind.QUARANTINED})
 _FIELD_OF = {Reason.DUPLICATE_EMAIL: "email"}
 
@@ -81,7 +79,7 @@ async def _beside_the_parked(conn: AsyncConnection, message: Message) -> Verdict
     first = await cursor.fetchone()
     if first is None:
         raise TransactionConflict("a change was parked and woken by another session at the same moment")
-    return _DUPLICATE if first[0] == message.content_hash else _CONFLICT
+    return DUPLICATE if first[0] == message.content_hash else ID_CONFLICT
 
 
 def _comes_again(message: Message | PlainEvent) -> bool:

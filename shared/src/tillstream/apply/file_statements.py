@@ -27,7 +27,7 @@ async def move_in_statements(conn: AsyncConnection, column: str, applied: Iterab
         job_id = completed(result.message).origin.job_id
         if job_id is not None:
             moves[job_id][column] -= 1
-            moves[job_id][_statement_column(result.outcome)] += 1
+            moves[job_id][column_of(result.outcome)] += 1
     for job_id in sorted(moves):
         await move(conn, job_id, moves[job_id])
 
@@ -39,5 +39,6 @@ async def move(conn: AsyncConnection, job_id: UUID, counts: Counter[str]) -> Non
     )
 
 
-def _statement_column(outcome: OutcomeKind) -> str:
+def column_of(outcome: OutcomeKind) -> str:
+    """Where a statement counts a row with this outcome."""
     return "rejected" if outcome is OutcomeKind.QUARANTINED else outcome.value

@@ -115,9 +115,8 @@ class Sweeper:
         return applied
 
     async def _expire(self, conn: AsyncConnection) -> None:
-        if not await alone(
-            conn
-        ):  # else a change that another process is waking would leave its statement twice
+        # Else a change that another process is waking would leave its column of the statement twice.
+        if not await alone(conn):
             return
         cursor = await conn.execute(SWEEP["expire"], {"limit": self._window})
         for job_id, count in sorted(row for row in await cursor.fetchall() if row[0] is not None):
@@ -132,13 +131,13 @@ async def alone(conn: AsyncConnection) -> bool:
 
 def _new_parents(applied: Iterable[Applied]) -> list[tuple[str, int]]:
     """The rows that others may wait for, sorted."""
-    return sorted(
-        {
-            (each.message.entity.value, key_of(each.message.entity, completed(each.message).content or {}))
-            for each in applied
-            if each.outcome is OutcomeKind.STORED and each.message.entity in _PARENTS
-        }
-    )
+    stored = [each.message for each in applied if each.outcome is OutcomeKind.STORED]
+    return sorted({_parent(completed(message)) for message in stored if message.entity in _PARENTS})
+
+
+def _parent(message: Message) -> tuple[str, int]:
+    assert message.content is not None, "what was stored has content"
+    return message.entity.value, key_of(message.entity, message.content)
 
 
 def _place(row: tuple[Any, ...], id_name: str) -> dict[str, Any]:

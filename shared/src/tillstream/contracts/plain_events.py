@@ -6,7 +6,7 @@ loops run in C: in Python one step per record and column costs more than parsing
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from itertools import repeat
 from operator import attrgetter
@@ -31,10 +31,8 @@ SLICE = 64  # records that one odd one among them sends the long way
 MOMENTS_REMEMBERED = 10_000
 MOMENT_BYTES = 64  # of a stated moment; a right one has 32 at most
 ID_CHARS, ID_BYTES = 36, 16
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _EARLIEST_US = microseconds(EARLIEST)
-_AHEAD_US = AHEAD // _MICROSECOND
+_AHEAD_US = AHEAD // timedelta(microseconds=1)
 # Where punctuation stands in the canonical text of an id, and of a time with and without a fraction.
 _ID_MARKS = {8: "-", 13: "-", 18: "-", 23: "-"}
 _TIME_MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":"}
@@ -114,11 +112,8 @@ class PlainReader:
             forms = list(map(_decode, map(_get_value, records)))
             ids = _ids([form.event_id for form in forms])
             happened = _moments([form.event_timestamp for form in forms])
-        except (
-            msgspec.DecodeError,
-            TypeError,
-            ValueError,
-        ):  # no such JSON; a tombstone; no number, no such day
+        # No such JSON; a tombstone; no hexadecimal digits, no such day.
+        except (msgspec.DecodeError, TypeError, ValueError):
             return None
         headers = list(map(dict, map(_get_headers, records)))
         sources = [source_of(each.get("ce_source", DEFAULT_SOURCE_HEADER)) for each in headers]
@@ -154,8 +149,11 @@ def _ids(texts: Sequence[str]) -> list[bytes]:
 def _moments(texts: Sequence[str]) -> list[int]:
     """Microseconds since 1970 of times in one canonical form. Raises ValueError if one is in another form."""
     length = len(texts[0])
-    _check_marks(texts, "".join(texts), length, _TIME_FORMS.get(length, {-1: ""}))
-    return [(moment - _EPOCH) // _MICROSECOND for moment in map(datetime.fromisoformat, texts)]
+    marks = _TIME_FORMS.get(length)
+    if marks is None:
+        raise ValueError(f"a time of {length} characters is not in canonical form")
+    _check_marks(texts, "".join(texts), length, marks)
+    return list(map(microseconds, map(datetime.fromisoformat, texts)))
 
 
 def _check_marks(texts: Sequence[str], joined: str, length: int, marks: dict[int, str]) -> None:

@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 from psycopg import AsyncConnection
 
 from tillstream.apply.engine import ApplyPolicy, Engine
-from tillstream.apply.file_statements import COLUMNS, move
+from tillstream.apply.file_statements import COLUMNS, column_of, move
 from tillstream.apply.replay import Replayer
 from tillstream.apply.sweep import Sweeper, alone
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Origin
-from tillstream.contracts.outcomes import OutcomeKind
 
 from .conftest import Connect
 from .reading import rows, run_batch, sweep_until_quiet
@@ -99,10 +98,7 @@ async def load(conn: AsyncConnection, job_id: UUID, chunk: Sequence[Message]) ->
     ]
     async with conn.transaction():
         applied = await HASTY.apply(conn, messages)
-        counts = Counter(
-            "rejected" if result.outcome is OutcomeKind.QUARANTINED else result.outcome.value
-            for result in applied
-        )
+        counts = Counter(column_of(result.outcome) for result in applied)
         await conn.execute(
             "UPDATE shop.file_jobs SET rows = rows + %s, loaded = loaded + %s WHERE job_id = %s",
             [len(messages), len(messages), job_id],

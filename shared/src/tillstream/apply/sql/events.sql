@@ -40,7 +40,8 @@ ORDER BY event_id
 
 -- name: judge
 -- What was not stored: known with the same content, known with another, or, with no outcome, not known at all; and the
--- hash of what waits under its id. Parents are not looked at again: one that came since the insert would make this look contradict that one.
+-- hash of what waits under its id. Parents are not looked at again: one that came since the first look would make this one
+-- contradict it.
 WITH waiting AS (
   SELECT message_id, content_hash, true AS is_parked FROM shop.parked
   UNION ALL

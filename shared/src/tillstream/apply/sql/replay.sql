@@ -7,8 +7,9 @@ WHERE q.id = r.quarantine_id AND r.applied_at IS NULL AND q.entity = 'file'
 -- name: open_requests
 -- Wishes that nobody has met yet, oldest first, each with the quarantined message that it is about.
 SELECT
-  r.id, q.id, q.resolved_at IS NULL AS is_open, coalesce(r.payload, q.content, q.payload) AS payload, q.entity, q.message_id,
-  q.source, q.accepted_at, q.version, q.topic, q.kafka_partition, q.kafka_offset, q.job_id, q.line
+  r.id, q.id, q.resolved_at IS NULL AS is_open,
+  coalesce(r.payload, q.content, q.payload) AS payload, q.entity, q.message_id, q.source, q.accepted_at, q.version,
+  q.topic, q.kafka_partition, q.kafka_offset, q.job_id, q.line
 FROM shop.replay_requests AS r JOIN shop.quarantine AS q ON q.id = r.quarantine_id
 WHERE r.applied_at IS NULL
 ORDER BY r.id

@@ -60,19 +60,15 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_events (
   kafka_partition smallint,
   kafka_offset bigint,
   job_id uuid,
-  line bigint,
-  outcome text,
-  reason text,
-  waits_for text,
-  waits_key bigint
+  line bigint
 ) ON COMMIT DELETE ROWS
 
 -- name: copy_incoming
 -- One row per change of an entity other than events.
 COPY incoming (
   ord, active, correction, woken, entity, message_id, key, parent_key, version, content_hash, source, topic,
-  kafka_partition, kafka_offset, job_id, line, accepted_at, name, email, signup_date, product_name, category, price, user_id, order_date,
-  status, total_amount, has_items, product_id, quantity, unit_price
+  kafka_partition, kafka_offset, job_id, line, accepted_at, name, email, signup_date, product_name, category, price,
+  user_id, order_date, status, total_amount, has_items, product_id, quantity, unit_price
 ) FROM STDIN (FORMAT BINARY)
 
 -- name: copy_incoming_items
