@@ -19,6 +19,7 @@ from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost
 from tillstream.kafka.detour import read_around
 from tillstream.kafka.failures import translated
 from tillstream.kafka.log_format import Stretch
+from tillstream.kafka.poll_size import POLL_RECORDS, PollSize, fitting
 from tillstream.kafka.ports import RebalanceListener
 from tillstream.kafka.records import Place, Record
 
@@ -28,7 +29,6 @@ NEVER_IDLE_MS = 2**31 - 1
 MS = 1_000
 MOMENTS_REMEMBERED = 10_000
 LAST_MOMENT_MS = 253_370_764_800_000  # 9999-01-01: a year is left for what is added to a moment
-POLL_RECORDS = 1_000  # per call of getmany: the bytes are counted between calls
 
 _log = structlog.get_logger()
 
@@ -84,6 +84,7 @@ class AioConsumer:
         self._listener: RebalanceListener | None = None
         self._sought: dict[Place, int] = {}  # and where each goes on
         self._paused: set[Place] = set()
+        self._poll_size = PollSize()
         self._polling: asyncio.Task[Any] | None = None
         self._stirred = asyncio.Event()
         self._rebalancing = True
@@ -159,12 +160,23 @@ class AioConsumer:
         records: list[Record] = []
         size = 0
         while len(records) < max_records and size < max_bytes:
-            polled = await self._poll(wanted, 0.0 if records else wait_s, max_records - len(records))
+            step = min(self._poll_size.records(max_bytes - size), max_records - len(records))
+            polled = await self._poll(wanted, 0.0 if records else wait_s, step)
             if not polled:
                 break
-            size += sum(len(record.value or b"") + len(record.key or b"") for record in polled)
+            size += self._poll_size.learn(polled)
             records += polled
-        return records
+        return records if size <= max_bytes else self._cut(records, max_bytes)
+
+    def _cut(self, records: list[Record], max_bytes: int) -> list[Record]:
+        """What fits; the rest is fetched again. Records may be larger all of a sudden, and a poll counts them only."""
+        count = fitting(records, max_bytes)
+        for record in reversed(records[count:]):
+            if record.place in self._sought:  # else a rebalance has begun meanwhile
+                self._sought[record.place] = record.offset
+        for place in {record.place for record in records[count:]} & self._sought.keys():
+            self._started().seek(TopicPartition(*place), self._sought[place])
+        return records[:count]
 
     async def _wait_to_be_stirred(self, wait_s: float) -> None:
         try:
@@ -183,9 +195,7 @@ class AioConsumer:
             return []
         consumer = self._started()
         assignment = consumer.assignment()  # a new object for every assignment
-        call = consumer.getmany(
-            *wanted, timeout_ms=int(wait_s * MS), max_records=min(max_records, POLL_RECORDS)
-        )
+        call = consumer.getmany(*wanted, timeout_ms=int(wait_s * MS), max_records=max_records)
         self._polling = polling = asyncio.create_task(call, name="getmany")
         try:
             await asyncio.wait({polling})

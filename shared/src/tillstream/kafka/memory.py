@@ -13,7 +13,7 @@ from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost, R
 from tillstream.kafka.lanes import LanePolicy
 from tillstream.kafka.partitions import partition_of
 from tillstream.kafka.ports import RebalanceListener
-from tillstream.kafka.records import Outgoing, Place, PublishResult, Record
+from tillstream.kafka.records import Outgoing, Place, PublishResult, Record, bytes_of
 
 DEFAULT_PARTITIONS = 12
 
@@ -242,7 +242,7 @@ class MemoryConsumer:
                 if len(records) >= max_records or size >= max_bytes:
                     return records
                 records.append(record)
-                size += len(record.value or b"") + len(record.key or b"")
+                size += bytes_of(record)
                 self._positions[place] = record.offset + 1
         return records
 

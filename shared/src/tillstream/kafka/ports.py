@@ -60,7 +60,8 @@ class Consumer(Protocol):
         """Up to `max_records` records of the places that were sought in this assignment, each place in order.
 
         Waits up to `wait_s` seconds for the first one and returns nothing when none came or a rebalance began.
-        It stops collecting once `max_bytes` of keys and values are there. Raises BrokerUnavailable, Misconfigured.
+        It ends with the record that reaches `max_bytes` of keys, values and headers (of headers it may be a sample that
+        counts). Raises BrokerUnavailable, Misconfigured.
         """
         ...
 

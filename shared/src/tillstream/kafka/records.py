@@ -39,6 +39,16 @@ class Record(NamedTuple):
         return Place(self.topic, self.partition)
 
 
+def header_bytes(record: Record) -> int:
+    """Of names and values; a foreign producer may send a header without a value."""
+    return sum(len(name) + len(value or b"") for name, value in record.headers)
+
+
+def bytes_of(record: Record) -> int:
+    """Of its key, its value and its headers."""
+    return len(record.key or b"") + len(record.value or b"") + header_bytes(record)
+
+
 class Outgoing(NamedTuple):
     """A record to publish. Records of one key keep their order; without a key they are spread."""
 

@@ -6,8 +6,9 @@ from functools import partial
 import pytest
 
 from tillstream.errors import Misconfigured, OwnershipLost
+from tillstream.kafka.poll_size import HEADERS_SAMPLED
 from tillstream.kafka.ports import Consumer, Producer
-from tillstream.kafka.records import Outgoing, Place
+from tillstream.kafka.records import Outgoing, Place, Record, bytes_of
 from tillstream.testing.waiting import eventually
 
 from .conftest import Join
@@ -28,8 +29,8 @@ async def topic(world: World, producer: Producer) -> str:
     return name
 
 
-def places(topic: str) -> list[Place]:
-    return [Place(topic, number) for number in range(4)]
+def places(topic: str, partitions: int = 4) -> list[Place]:
+    return [Place(topic, number) for number in range(partitions)]
 
 
 async def nothing_comes(member: Consumer) -> bool:
@@ -91,6 +92,33 @@ async def test_a_fetch_stops_once_it_has_enough_bytes(world: World, producer: Pr
     assert 0 < len(records) < 3_000
     rest = await read(member, 3_000 - len(records))
     assert [record.offset for record in [*records, *rest]] == list(range(3_000))
+
+
+async def test_a_fetch_of_large_records_ends_with_the_one_that_is_enough(
+    world: World, producer: Producer, join: Join
+) -> None:
+    """Small ones come first, so that nobody can know; then large ones, some of them large by their headers only."""
+    topic, partitions, enough = new_topic(), 6, 1_000_000
+    await world.create_topic(topic, partitions)
+    small = [Outgoing(topic, b"%d" % each, b"x") for each in range(1_200)]
+    large = [Outgoing(topic, b"%d" % each, b"x" * 80_000) for each in range(120)]
+    header = [Outgoing(topic, b"%d" % each, b"x", [("h", b"x" * 80_000)]) for each in range(120)]
+    for some in (small, large, small, header):
+        results = await producer.publish(some, DEADLINE_S)
+        assert all(result.acknowledged for result in results)
+    member, _ = await join("large", topic)
+    for place in places(topic, partitions):
+        member.seek(place, 0)
+    seen: list[Record] = []
+    total = 2 * (1_200 + 120)
+    while len(seen) < total:
+        fetched = await member.fetch(max_records=5_000, max_bytes=enough, wait_s=DEADLINE_S)
+        assert sum(map(bytes_of, fetched[:-1])) < enough + HEADERS_SAMPLED * 80_000
+        assert sum(len(record.value or b"") for record in fetched[:-1]) < enough
+        seen += fetched
+    for place in places(topic, partitions):
+        offsets = [record.offset for record in seen if record.place == place]
+        assert offsets == list(range(len(offsets)))
 
 
 async def test_a_paused_place_waits_and_loses_nothing(topic: str, join: Join) -> None:
