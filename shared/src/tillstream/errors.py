@@ -3,6 +3,7 @@
 TillstreamError
 ├── Retryable               wait and try again; nothing was decided
 │   ├── DatabaseUnavailable
+│   │   └── TransactionTimedOut  PostgreSQL ended it for the time that it took; less at once may go through
 │   ├── BrokerUnavailable
 │   │   └── ProducerFull      too much waits for the broker already; nothing of this was sent
 │   ├── DoorUnavailable       ingest-api did not answer a client of ours
@@ -34,6 +35,10 @@ class Retryable(TillstreamError):
 
 class DatabaseUnavailable(Retryable):
     """PostgreSQL cannot be reached or does not accept work now."""
+
+
+class TransactionTimedOut(DatabaseUnavailable):
+    """PostgreSQL ended a statement or a transaction because it took too long. The same again may never be in time."""
 
 
 class BrokerUnavailable(Retryable):

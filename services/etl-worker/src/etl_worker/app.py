@@ -18,7 +18,8 @@ from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import ENTITY_OF_TOPIC
 from tillstream.db.connections import connect
 from tillstream.kafka.aio import AioConsumer
-from tillstream.kafka.consumer_loop import ConsumerLoop, LoopPolicy
+from tillstream.kafka.consumer_loop import ConsumerLoop
+from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.ports import Consumer
 from tillstream.kafka.steps import Steps
 from tillstream.kafka.watch import MetricsWatch

@@ -1,7 +1,7 @@
 """The one seam where PostgreSQL's failures become ours.
 
 The SQLSTATE class decides (PostgreSQL manual, appendix A): 08, 53, 57, 58 and 25006 are an outage, and so is
-28, a password that is being changed; 40P01 and 40001 are a conflict. Classes 22 and 23 speak of a record and are the apply engine's to narrow down; all else is a bug.
+28, a password that is being changed; a time-out is one that less work at once may avoid; 40P01 and 40001 are a conflict. Classes 22 and 23 speak of a record and are the apply engine's to narrow down; all else is a bug.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,11 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from tillstream.errors import DatabaseUnavailable, TillstreamError, TransactionConflict
+from tillstream.errors import DatabaseUnavailable, TillstreamError, TransactionConflict, TransactionTimedOut
 
 _OUTAGE_CLASSES = ("08", "28", "53", "57", "58")
-_OUTAGE_STATES = ("25006", "25P03", "25P04")  # read-only, idle or whole transaction timed out
+_OUTAGE_STATES = ("25006", "25P03")  # read-only, idle in a transaction for too long
+_TIMEOUT_STATES = ("57014", "25P04")  # a statement, a whole transaction
 _CONFLICT_STATES = ("40001", "40P01", "55P03")  # serialisation, deadlock, lock time-out
 
 
@@ -25,6 +26,8 @@ def translate(error: psycopg.Error) -> TillstreamError | None:
         return DatabaseUnavailable(_first_line(error)) if is_connection_fault else None
     if state in _CONFLICT_STATES:
         return TransactionConflict(_first_line(error))
+    if state in _TIMEOUT_STATES:
+        return TransactionTimedOut(_first_line(error))
     if state[:2] in _OUTAGE_CLASSES or state in _OUTAGE_STATES:
         return DatabaseUnavailable(_first_line(error))
     return None

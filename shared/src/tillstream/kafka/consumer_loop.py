@@ -7,7 +7,6 @@ partitions over again and goes on from their rows.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -22,12 +21,15 @@ from tillstream.errors import (
     Retryable,
     Stalled,
     TransactionConflict,
+    TransactionTimedOut,
 )
+from tillstream.kafka.batch_size import BatchSize
 from tillstream.kafka.batches import Committed, Doubt, Fenced, Unknown, run_batch
 from tillstream.kafka.fence import Fence, Move
 from tillstream.kafka.holdings import Holdings
 from tillstream.kafka.identity import check_identity
 from tillstream.kafka.link import Connect, Link
+from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.ports import Consumer
 from tillstream.kafka.progress import Measure, Progress
 from tillstream.kafka.read_ahead import Fetched, ReadAhead
@@ -35,30 +37,13 @@ from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Place, Record
 from tillstream.kafka.stall import StallWatch
 from tillstream.kafka.steps import BatchResult, Steps
-from tillstream.kafka.waiting import KAFKA, POSTGRES, Backoff, Outages
+from tillstream.kafka.waiting import KAFKA, POSTGRES, Outages
 from tillstream.kafka.watch import LoopWatch
 
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class LoopPolicy:
-    """The loop's bounds. `rebalance_patience_s` must be shorter than the consumer's rebalance time-out, and `turn_s` longer
-    than any transaction may take. A stop takes `drain_s` + `leave_s` at most."""
-
-    batch_records: int = 5_000
-    batch_bytes: int = 16 * 1024 * 1024
-    fetch_wait_s: float = 0.2
-    measure_every_s: float = 1.0
-    conflict_attempts: int = 5
-    conflict_wait_s: float = 0.02
-    backoff: Backoff = field(default_factory=Backoff)
-    rebalance_patience_s: float = 10.0
-    retake_s: float = 10.0
-    lagging_s: float = 60.0
-    turn_s: float = 180.0
-    drain_s: float = 8.0
-    leave_s: float = 5.0
+__all__ = ["ConsumerLoop", "LoopPolicy"]
 
 
 class ConsumerLoop:
@@ -75,8 +60,9 @@ class ConsumerLoop:
         owner: str,
         clock: Clock,
         watch: LoopWatch | None = None,
-        policy: LoopPolicy = LoopPolicy(),
+        policy: LoopPolicy | None = None,
     ) -> None:
+        policy = policy or LoopPolicy()
         self._consumer = consumer
         self._steps = steps
         self._topics = tuple(topics)
@@ -88,6 +74,7 @@ class ConsumerLoop:
         self._link = Link(connect, self._fence)
         self._progress = Progress()
         self._holdings = Holdings()
+        self._batch_size = BatchSize(policy.batch_records)
         self._ahead = ReadAhead(self._fetch, steps.read)
         self._rebalance = Rebalance(policy.rebalance_patience_s)
         self._outages = Outages(policy.backoff, self._watch, clock)
@@ -241,7 +228,7 @@ class ConsumerLoop:
 
     async def _fetch(self) -> Sequence[Record]:
         return await self._consumer.fetch(
-            max_records=self._policy.batch_records,
+            max_records=self._batch_size.records,
             max_bytes=self._policy.batch_bytes,
             wait_s=self._policy.fetch_wait_s,
         )
@@ -263,7 +250,9 @@ class ConsumerLoop:
         return Fetched(records, self._steps.read(records))
 
     async def _apply(self, batch: Fetched) -> None:
-        """One batch, again if another transaction was in its way. Raises Retryable once that is no use."""
+        """One batch, again if another transaction was in its way. Raises Retryable once that is no use.
+
+        What takes too long will take too long again: after a time-out the batches that come next are smaller."""
         records = batch.records
         if not records:
             return
@@ -278,6 +267,9 @@ class ConsumerLoop:
                     raise
                 self._watch.retried(error)
                 await asyncio.sleep(self._policy.conflict_wait_s)
+            except TransactionTimedOut:
+                self._batch_size.timed_out(len(records))
+                raise
         match outcome:
             case Committed(result):
                 await self._count(result, len(records), moves, self._clock.monotonic() - began)
@@ -301,6 +293,7 @@ class ConsumerLoop:
     ) -> None:
         self._holdings.moved(moves)
         self._outages.succeeded()
+        self._batch_size.committed()
         self._watch.committed(records, seconds)
         if result.stop:
             await self._halt(self._holdings.stopped | result.stop.keys())

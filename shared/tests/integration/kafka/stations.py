@@ -17,7 +17,8 @@ from tillstream.contracts.topics import TOPIC_CONFIG, TopicSpec
 from tillstream.db.connections import connect
 from tillstream.errors import TillstreamError
 from tillstream.kafka.aio import AioConsumer, AioProducer, ConsumerPolicy
-from tillstream.kafka.consumer_loop import ConsumerLoop, LoopPolicy
+from tillstream.kafka.consumer_loop import ConsumerLoop
+from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.records import Outgoing, Place, Record
 from tillstream.kafka.steps import BatchResult, Steps
 from tillstream.kafka.topics import ensure_topics

@@ -15,7 +15,8 @@ from psycopg import AsyncConnection
 from tillstream.clock import SystemClock
 from tillstream.db.connections import connect
 from tillstream.kafka.aio import AioConsumer, ConsumerPolicy
-from tillstream.kafka.consumer_loop import ConsumerLoop, LoopPolicy
+from tillstream.kafka.consumer_loop import ConsumerLoop
+from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.records import Record
 from tillstream.kafka.steps import BatchResult, Steps
 from tillstream.observe.serve import run

@@ -6,7 +6,7 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout
 
 from tillstream.db.failures import is_about_a_record, translate, translated
-from tillstream.errors import DatabaseUnavailable, TillstreamError, TransactionConflict
+from tillstream.errors import DatabaseUnavailable, TillstreamError, TransactionConflict, TransactionTimedOut
 
 pytestmark = pytest.mark.unit
 
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.unit
         (errors.IoError("disk"), DatabaseUnavailable),
         (errors.ReadOnlySqlTransaction("standby"), DatabaseUnavailable),
         (errors.InvalidPassword("being rotated"), DatabaseUnavailable),
-        (errors.QueryCanceled("statement time-out"), DatabaseUnavailable),
+        (errors.QueryCanceled("statement time-out"), TransactionTimedOut),
+        (errors.TransactionTimeout("transaction time-out"), TransactionTimedOut),
         (psycopg.OperationalError("server closed the connection"), DatabaseUnavailable),
         (errors.DeadlockDetected("cycle"), TransactionConflict),
         (errors.SerializationFailure("again"), TransactionConflict),
