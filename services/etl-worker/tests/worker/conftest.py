@@ -70,7 +70,7 @@ class Works:
         async with await AsyncConnection.connect(self.database.superuser_dsn, autocommit=True) as conn:
             return await (await conn.execute(statement.encode())).fetchall()
 
-    async def has(self, statement: str, *rows: tuple[Any, ...]) -> None:
+    async def has(self, statement: str, *rows: tuple[Any, ...], within_s: float = DEADLINE_S) -> None:
         """Wait until a statement answers with these rows, and show what it answers if it never does."""
         found: list[tuple[Any, ...]] = []
 
@@ -79,7 +79,7 @@ class Works:
             return found == list(rows)
 
         try:
-            await eventually(same, DEADLINE_S)
+            await eventually(same, within_s)
         except AssertionError:
             assert found == list(rows)
 

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.fault
 PARTITIONS = 3  # few, so that every partition gets many of them
 UNDECLARED_PARTITION = RECORD_PARTITIONS
 ROOMY_BYTES = 500_000  # what is larger gets a batch of its own
+APPLIED_WITHIN_S = 60.0  # a hundred megabytes, most of them in JSON that is looked through to its end
 GROWTH_KIB = 400 * 1024
 SETTLED = """
 SELECT topic, kafka_partition, kafka_offset, payload FROM shop.quarantine
@@ -122,7 +123,8 @@ async def send_everything(bootstrap: str, only: str = "") -> Ledger:
 async def applied(works: Works, ledger: Ledger) -> list[str]:
     """Let a worker apply everything, and say what is wrong then."""
     async with works.running():
-        await works.has(LAG, (4 * RECORD_PARTITIONS + 1, 0, 0, len(ledger.sent)))
+        everything = (4 * RECORD_PARTITIONS + 1, 0, 0, len(ledger.sent))
+        await works.has(LAG, everything, within_s=APPLIED_WITHIN_S)
     return await ledger.problems(works)
 
 

@@ -13,9 +13,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.admin import AIOKafkaAdminClient
 
-from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost
+from tillstream.errors import BrokerUnavailable, OwnershipLost
+from tillstream.kafka.cluster import check_topics, cluster_id
 from tillstream.kafka.detour import read_around
 from tillstream.kafka.failures import translated
 from tillstream.kafka.log_format import Stretch
@@ -101,7 +101,7 @@ class AioConsumer:
             with translated():
                 async with asyncio.timeout(self._policy.request_s):
                     await consumer.start()
-            await _check_topics(consumer, topics, self._policy.answer_s)
+            await check_topics(consumer, topics, self._policy.answer_s)
         except BaseException:
             await consumer.stop()
             raise
@@ -186,9 +186,34 @@ class AioConsumer:
             return
 
     async def _poll(self, wanted: list[TopicPartition], wait_s: float, max_records: int) -> list[Record]:
-        """One call of getmany, in a task of its own: during a rebalance it waits without a limit, and is cancelled.
+        """One call of getmany, or what it comes to where aiokafka cannot read the log.
 
-        Cancelling loses nothing: getmany moves its positions and returns in one step. A rebalance may also have begun
+        When a poll fails or is cancelled, aiokafka may have moved its positions beyond records that it did not hand on.
+        So none of these places counts as sought after that, until it is sought anew.
+        """
+        try:
+            return await self._getmany(wanted, wait_s, max_records)
+        except (UnicodeDecodeError, BrokerUnavailable) as error:
+            positions = self._let_go(wanted)
+            if not _is_unreadable(error):
+                raise
+            _log.warning(
+                "Kafka's client cannot read some records; they are read around it.", problem=str(error)
+            )
+            return await self._read_around(positions, max_records)
+        except BaseException:
+            self._let_go(wanted)
+            raise
+
+    def _let_go(self, places: list[TopicPartition]) -> dict[Place, int]:
+        """Forget that these were sought; where each of them was to go on."""
+        mine = self._sought.keys() & _places(places)
+        return {place: self._sought.pop(place) for place in mine}
+
+    async def _getmany(self, wanted: list[TopicPartition], wait_s: float, max_records: int) -> list[Record]:
+        """In a task of its own: during a rebalance it waits without a limit, and is cancelled.
+
+        Cancelling that loses nothing: getmany moves its positions and returns in one step. A rebalance may also have begun
         since the call before; it waits for this very fetch to end.
         """
         if self._rebalancing:
@@ -207,26 +232,14 @@ class AioConsumer:
                 return []
             self._sought |= {Place(*place): batch[-1].offset + 1 for place, batch in polled.items()}
             return _records(polled)
-        except (UnicodeDecodeError, BrokerUnavailable) as error:
-            if not _is_unreadable(error):
-                raise
-            _log.warning(
-                "Kafka's client cannot read some records; they are read around it.", problem=str(error)
-            )
-            return await self._read_around(wanted, max_records)
         finally:
             polling.cancel()
             self._polling = None
 
-    async def _read_around(self, wanted: list[TopicPartition], max_records: int) -> list[Record]:
-        """What comes next in some of these places, read without aiokafka's reader, which fails at it again and again.
-
-        When it fails, aiokafka has moved its positions beyond records of other places that it did not hand on. So all
-        of them are sought anew: a hole that comes twice would be believed.
-        """
+    async def _read_around(self, positions: Mapping[Place, int], max_records: int) -> list[Record]:
+        """What comes at these positions, in some of these places, read without aiokafka's reader. It seeks all of them."""
         consumer = self._started()
         assignment = consumer.assignment()
-        positions = {place: self._sought[place] for place in _places(wanted) if place in self._sought}
         stretches = await read_around(self._bootstrap, self._client_id, positions, self._policy.answer_s)
         if self._rebalancing or consumer.assignment() is not assignment:
             return []
@@ -262,6 +275,19 @@ class AioConsumer:
         sought = mine & self._sought.keys()
         if sought:
             self._started().resume(*(TopicPartition(*place) for place in sought))
+
+    async def passed_over(self) -> dict[Place, tuple[int, int]]:
+        passed: dict[Place, tuple[int, int]] = {}
+        for place in self._sought.keys() - self._paused:
+            asked_for = self._sought.get(place)
+            with translated():
+                async with asyncio.timeout(self._policy.answer_s):
+                    position = await self._started().position(TopicPartition(*place))
+            # A poll under way may have moved the position for records that it has not handed on yet.
+            is_still = self._polling is None and asked_for == self._sought.get(place)
+            if is_still and asked_for is not None and position > asked_for:
+                passed[place] = asked_for, position
+        return passed
 
     async def log_starts(self, places: Collection[Place]) -> dict[Place, int]:
         return await self._offsets(self._started().beginning_offsets, places)
@@ -327,35 +353,6 @@ class AioConsumer:
 def _is_unreadable(error: BaseException) -> bool:
     """A header's name that is not UTF-8 comes as the one or as the other, as aiokafka's reader is in C or in Python."""
     return isinstance(error, UnicodeDecodeError) or isinstance(error.__cause__, kafka.CorruptRecordException)
-
-
-async def _check_topics(consumer: AIOKafkaConsumer, topics: Sequence[str], deadline_s: float) -> None:
-    """aiokafka would wait for a missing topic in silence."""
-    try:
-        with translated():
-            async with asyncio.timeout(deadline_s):
-                missing = sorted(set(topics) - await consumer.topics())
-    except kafka.KafkaError as error:
-        if type(error) is not kafka.KafkaError:
-            raise
-        raise BrokerUnavailable("Kafka does not list its topics.") from error
-    if missing:
-        raise Misconfigured(
-            f"Kafka has no topic {', '.join(missing)}; `tillstream topics` creates what is missing."
-        )
-
-
-async def cluster_id(bootstrap: str, deadline_s: float) -> str:
-    """The identity of the cluster behind an address. Raises BrokerUnavailable."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
-    try:
-        with translated():
-            async with asyncio.timeout(deadline_s):
-                await admin.start()
-                cluster = await admin.describe_cluster()
-    finally:
-        await admin.close()
-    return str(cluster["cluster_id"])
 
 
 def _places(partitions: Collection[TopicPartition]) -> frozenset[Place]:

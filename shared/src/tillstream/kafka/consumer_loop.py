@@ -6,7 +6,7 @@ partitions over again and goes on from their rows.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -250,9 +250,7 @@ class ConsumerLoop:
         return Fetched(records, self._steps.read(records))
 
     async def _apply(self, batch: Fetched) -> None:
-        """One batch, again if another transaction was in its way. Raises Retryable once that is no use.
-
-        What takes too long will take too long again: after a time-out the batches that come next are smaller."""
+        """One batch, again if another transaction was in its way. Raises Retryable once that is no use."""
         records = batch.records
         if not records:
             return
@@ -309,6 +307,7 @@ class ConsumerLoop:
             asked_at = await self._progress.moment(self._link.conn)
         try:
             ends = await self._consumer.log_ends(self._holdings.next_offsets.keys())
+            await self._pass_over(await self._consumer.passed_over())
         except BrokerUnavailable as error:  # what was fetched can be applied all the same
             self._next_measure_at += self._outages.failed(error)
             self._stall.excuse()
@@ -320,6 +319,13 @@ class ConsumerLoop:
             place: (self._holdings.next_offsets[place], ends[place]) for place in self._holdings.running
         }
         self._stall.measured(standing)
+
+    async def _pass_over(self, passed: Mapping[Place, tuple[int, int]]) -> None:
+        """Move the fence beyond what is no record: at the end of a log it would look like one that is never applied."""
+        if moves := self._holdings.moves_over(passed):
+            with translated():
+                moved = await self._steps.advance(self._link.conn, moves)
+            self._holdings.moved({place: moves[place] for place in moved})
 
     async def _write_progress(self, ends: dict[Place, int], asked_at: datetime) -> None:
         measures = {

@@ -104,6 +104,14 @@ class Holdings:
             for place, record in last.items()
         }
 
+    def moves_over(self, passed: Mapping[Place, tuple[int, int]]) -> dict[Place, Move]:
+        """The same without records, from one offset to another; not where something before it is still to be applied."""
+        return {
+            place: Move(self._epochs[place], began, end)
+            for place, (began, end) in passed.items()
+            if self._next.get(place) == began
+        }
+
     def moved(self, moves: Mapping[Place, Move]) -> None:
         """The batch was committed."""
         for place, move in moves.items():

@@ -75,6 +75,11 @@ class Consumer(Protocol):
 
     def resume(self, places: Collection[Place]) -> None: ...
 
+    async def passed_over(self) -> dict[Place, tuple[int, int]]:
+        """Where the log goes on without a record after the last one fetched, from where and to where: a broker notes there
+        how a transaction ended. Only places that are being fetched from."""
+        ...
+
     async def log_starts(self, places: Collection[Place]) -> dict[Place, int]:
         """The first offset that each log still has. Raises BrokerUnavailable."""
         ...

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka import errors as kafka
 from aiokafka.structs import ConsumerRecord
 
+from tillstream.errors import BrokerUnavailable
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Place
+from tillstream.testing.waiting import eventually
 
 pytestmark = pytest.mark.unit
 
@@ -24,6 +27,8 @@ class Client:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.at = 0
+        self.fails = False
         self.rebalance: Coroutine[Any, Any, None] | None = None
 
     def assignment(self) -> frozenset[TopicPartition]:
@@ -35,8 +40,13 @@ class Client:
 
     def seek(self, _partition: TopicPartition, _offset: int) -> None: ...
 
+    async def position(self, _partition: TopicPartition) -> int:
+        return self.at
+
     async def getmany(self, *_partitions: TopicPartition, **_bounds: int) -> dict[TopicPartition, list[Any]]:
         self.calls += 1
+        if self.fails:
+            raise kafka.KafkaConnectionError
         if self.calls > 1:
             await asyncio.Event().wait()
         if self.rebalance is not None:
@@ -75,6 +85,41 @@ async def test_a_poll_that_waits_is_let_go_by_a_rebalance() -> None:
     await asyncio.sleep(0)
     await consumer.on_revoked(frozenset({PLACE}))
     assert await asyncio.wait_for(fetching, SOON_S) == []
+
+
+async def test_where_the_log_goes_on_without_a_record_it_says_so() -> None:
+    client = Client()
+    consumer = started(client, Rebalance(0.0))
+    assert await consumer.passed_over() == {}
+    client.at = 2
+    assert await consumer.passed_over() == {PLACE: (0, 2)}
+    consumer.pause({PLACE})
+    assert await consumer.passed_over() == {}
+
+
+async def test_a_position_that_a_poll_under_way_has_moved_is_not_believed() -> None:
+    client = Client()
+    client.calls = 1
+    consumer = started(client, Rebalance(0.0))
+    fetching = asyncio.create_task(consumer.fetch(max_records=100, max_bytes=1_000, wait_s=60.0))
+    await eventually(lambda: client.calls == 2)
+    client.at = 2
+    assert await consumer.passed_over() == {}
+    fetching.cancel()
+    await asyncio.wait({fetching})
+    assert await consumer.passed_over() == {}
+
+
+async def test_a_position_after_a_poll_that_failed_is_not_believed_until_it_is_sought_anew() -> None:
+    client = Client()
+    client.fails = True
+    consumer = started(client, Rebalance(0.0))
+    with pytest.raises(BrokerUnavailable):
+        await consumer.fetch(max_records=100, max_bytes=1_000, wait_s=SOON_S)
+    client.at = 2
+    assert await consumer.passed_over() == {}
+    consumer.seek(PLACE, 1)
+    assert await consumer.passed_over() == {PLACE: (1, 2)}
 
 
 async def test_a_time_of_the_broker_keeps_its_milliseconds() -> None:
