@@ -6,7 +6,7 @@ export EVENTS RUNS IDS STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 
-.PHONY: help up down status logs demo bench bench-worker test check format-check lint types arrows clean
+.PHONY: help up down status logs demo quarantine partitions bench bench-worker test check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
@@ -19,6 +19,10 @@ logs: ## the last lines of every log (SERVICE=etl-worker)
 	$(NATIVE) logs
 demo: ## post believable live traffic to the stack that runs until Ctrl-C (STATE=, PORT_OFFSET=, ARGS=--help)
 	$(NATIVE) run tillstream demo $(ARGS)
+quarantine: ## what was refused: look at it, mend it, apply it again (ARGS='list', ARGS=--help)
+	$(NATIVE) run tillstream quarantine $(ARGS)
+partitions: ## how far each partition is; let a stopped one go on (ARGS='list', ARGS=--help)
+	$(NATIVE) run tillstream partitions $(ARGS)
 bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts some 400,000 events
 	$(NATIVE) run python bench/figures.py
 bench-worker: ## the worker on a backlog beside a raw COPY, on a stack of its own (EVENTS=1000000 RUNS=5 IDS=random)

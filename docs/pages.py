@@ -71,9 +71,9 @@ def _settings_classes() -> Iterator[tuple[str, type[ServiceSettings]]]:
     paths = [path.relative_to(source) for source in sources for path in sorted(source.rglob("settings.py"))]
     places = [".".join(path.with_suffix("").parts) for path in paths]
     places += sorted(
-        f"{cli.__name__}.{module.name}"
-        for module in pkgutil.iter_modules(cli.__path__)
-        if module.name != "main"
+        module.name
+        for module in pkgutil.walk_packages(cli.__path__, f"{cli.__name__}.")
+        if module.name != f"{cli.__name__}.main"
     )
     for place in places:
         module = importlib.import_module(place)
@@ -85,7 +85,7 @@ def _settings_classes() -> Iterator[tuple[str, type[ServiceSettings]]]:
 def _title(settings: type[ServiceSettings]) -> str:
     package, *path = settings.__module__.split(".")
     if package == "tillstream":
-        return f"`tillstream {path[-1]}`"
+        return f"`tillstream {path[1]}`"
     return (path[0] if len(path) > 1 else package).replace("_", "-")
 
 

@@ -83,6 +83,10 @@ class Database:
         return self.server.dsn(self.name, "tillstream_worker")
 
     @property
+    def operator_dsn(self) -> str:
+        return self.server.dsn(self.name, "tillstream_operator")
+
+    @property
     def reader_dsn(self) -> str:
         return self.server.dsn(self.name, "tillstream_reader")
 

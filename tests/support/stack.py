@@ -33,6 +33,7 @@ class RunningStack:
         self.superuser_dsn = stack.dsn("postgres")
         self.owner_dsn = stack.dsn("tillstream_owner")
         self.worker_dsn = stack.dsn("tillstream_worker")
+        self.operator_dsn = stack.dsn("tillstream_operator")
         self.reader_dsn = stack.dsn("tillstream_reader")
         self.reports_dsn = stack.dsn("tillstream_reports")
 

@@ -14,7 +14,13 @@ def test_each_test_gets_the_declared_tables_empty(database: Database) -> None:
 
 
 def test_each_role_gets_in_with_its_own_password(database: Database) -> None:
-    dsns = (database.owner_dsn, database.worker_dsn, database.reader_dsn, database.reports_dsn)
+    dsns = (
+        database.owner_dsn,
+        database.worker_dsn,
+        database.operator_dsn,
+        database.reader_dsn,
+        database.reports_dsn,
+    )
     found = []
     for dsn in dsns:
         with psycopg.connect(dsn) as connection:
@@ -22,6 +28,7 @@ def test_each_role_gets_in_with_its_own_password(database: Database) -> None:
     assert found == [
         ("tillstream_owner",),
         ("tillstream_worker",),
+        ("tillstream_operator",),
         ("tillstream_reader",),
         ("tillstream_reports",),
     ]

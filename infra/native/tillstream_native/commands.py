@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from tillstream_native.credentials import url_file
 from tillstream_native.places import ELSEWHERE, NAMES, REPOSITORY, Places, Ports
 from tillstream_native.sample import load_sample
 from tillstream_native.services import callers_settings
@@ -117,8 +118,13 @@ def run(arguments: argparse.Namespace) -> None:
         "STATE": str(stack.places.state),
         "PORT_OFFSET": str(stack.ports.offset),
         "TILLSTREAM_INGEST_URL": _ingest_url(stack),
+        "TILLSTREAM_KAFKA_BOOTSTRAP": f"{LOCALHOST}:{stack.ports.kafka}",
+        "TILLSTREAM_OPERATOR_DATABASE_URL_FILE": str(url_file(stack.places.secrets, "tillstream_operator")),
     }
-    os.execvpe(arguments.command[0], arguments.command, {**os.environ, **named})  # noqa: S606 - the caller's own
+    callers = {
+        name: value for name, value in os.environ.items() if name != "TILLSTREAM_OPERATOR_DATABASE_URL"
+    }
+    os.execvpe(arguments.command[0], arguments.command, {**callers, **named})  # noqa: S606 - the caller's own
 
 
 def clean(arguments: argparse.Namespace) -> None:

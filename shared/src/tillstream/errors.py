@@ -15,7 +15,8 @@ TillstreamError
 │   ├── RecordTooLarge        Kafka takes no record of this size
 │   └── FileRefused
 ├── Stalled                 there is work and nothing moves; the process ends and is started again
-└── Misconfigured           a person must change something; the process says what and ends
+├── Misconfigured           a person must change something; the process says what and ends
+└── WrongOption             an option of a command breaks its rule; nothing was done
 
 The class decides what the caller does. Anything outside this tree is a bug and ends the process.
 """
@@ -89,3 +90,7 @@ class Stalled(TillstreamError):
 
 class Misconfigured(TillstreamError):
     """A setting, an identity or a schema does not fit; only a person can decide what to do."""
+
+
+class WrongOption(TillstreamError):
+    """What a person gave to a command breaks a rule; the text names the option and the rule."""

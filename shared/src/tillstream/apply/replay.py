@@ -74,7 +74,7 @@ class Replayer:
         *origin: Any,
     ) -> Message:
         kind = Entity(entity)
-        content = _checked(kind, payload, Rules(accepted_at, self._shop_timezone))
+        content = checked(kind, payload, Rules(accepted_at, self._shop_timezone))
         return Message(
             entity=kind,
             message_id=message_id,
@@ -92,7 +92,8 @@ class Replayer:
         )
 
 
-def _checked(kind: Entity, payload: bytes, rules: Rules) -> dict[str, Any] | Refusal:
+def checked(kind: Entity, payload: bytes, rules: Rules) -> dict[str, Any] | Refusal:
+    """The content of a payload that is to be applied again, or why it is refused."""
     try:
         return check(kind, parse_json(payload), rules)
     except MalformedJson as error:

@@ -1,23 +1,33 @@
 """The `tillstream` command: one sub-command a module, errors as one sentence."""
 
-import argparse
+import os
 import sys
 
 from tillstream.cli import demo, migrate, topics
-from tillstream.errors import TillstreamError
+from tillstream.cli.arguments import EXIT_WRONG, Parser
+from tillstream.cli.quarantine import command as quarantine
+from tillstream.errors import TillstreamError, WrongOption
 
-_COMMANDS = (migrate, topics, demo)
+_COMMANDS = (migrate, topics, quarantine, demo)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one sub-command. 0: done, 1: it could not be done and says why, 2: the arguments are wrong."""
-    parser = argparse.ArgumentParser(prog="tillstream", description="The data system behind a shop.")
+    parser = Parser(prog="tillstream", description="The data system behind a shop.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(subparsers)
     args = parser.parse_args(argv)
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+    except WrongOption as error:
+        print(f"tillstream: {error}", file=sys.stderr)
+        return EXIT_WRONG
     except TillstreamError as error:
         print(f"tillstream: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code

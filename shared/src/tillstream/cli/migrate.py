@@ -14,6 +14,7 @@ class MigrateSettings(ServiceSettings):
 
     owner_database_url: SecretStr
     worker_password: SecretStr
+    operator_password: SecretStr
     reader_password: SecretStr
     reports_password: SecretStr
 
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
         shop_timezone=ZoneInfo(str(settings.shop_timezone)),
         passwords={
             "tillstream_worker": settings.worker_password.get_secret_value(),
+            "tillstream_operator": settings.operator_password.get_secret_value(),
             "tillstream_reader": settings.reader_password.get_secret_value(),
             "tillstream_reports": settings.reports_password.get_secret_value(),
         },

@@ -102,4 +102,5 @@ def _replace_views(connection: Connection) -> None:
 def _grant(connection: Connection) -> None:
     statements = queries.load(_PACKAGE, "roles.sql")
     run_script(connection, statements["grant_worker"])
+    run_script(connection, statements["grant_operator"])
     run_script(connection, statements["grant_readers"])

@@ -1,10 +1,12 @@
 -- name: create_roles
--- The four roles; made once per cluster, so that a second database finds them there.
+-- The five roles; made once per cluster, so that a second database finds them there.
 DO $roles$
 DECLARE
   role_name text;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['tillstream_owner', 'tillstream_worker', 'tillstream_reader', 'tillstream_reports'] LOOP
+  FOREACH role_name IN ARRAY ARRAY[
+    'tillstream_owner', 'tillstream_worker', 'tillstream_operator', 'tillstream_reader', 'tillstream_reports'
+  ] LOOP
     CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = role_name);
     BEGIN
       EXECUTE format('CREATE ROLE %I', role_name);
@@ -29,7 +31,8 @@ DO $database$
 BEGIN
   EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
   EXECUTE format(
-    'GRANT CONNECT ON DATABASE %I TO tillstream_owner, tillstream_worker, tillstream_reader, tillstream_reports',
+    'GRANT CONNECT ON DATABASE %I TO tillstream_owner, tillstream_worker, tillstream_operator, tillstream_reader,'
+    ' tillstream_reports',
     current_database()
   );
   EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO tillstream_worker', current_database());
@@ -42,6 +45,25 @@ GRANT USAGE ON SCHEMA shop TO tillstream_worker;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA shop TO tillstream_worker;
 REVOKE INSERT, UPDATE ON shop.settings FROM tillstream_worker;
 GRANT DELETE ON shop.order_items, shop.parked TO tillstream_worker;
+
+-- name: grant_operator
+-- What a person's commands need: wishes are written and marks are cleared, and no row of the shop is. Of the shop's tables
+-- they see what tells whether a wish would be granted, and not who the customers are.
+GRANT USAGE ON SCHEMA shop TO tillstream_operator;
+GRANT SELECT ON shop.quarantine, shop.replay_requests, shop.consumer_offsets, shop.partition_progress, shop.settings
+  TO tillstream_operator;
+GRANT INSERT (quarantine_id, payload, requested_by) ON shop.replay_requests TO tillstream_operator;
+GRANT UPDATE (stopped_at, stop_reason) ON shop.partition_progress TO tillstream_operator;
+GRANT UPDATE (
+  epoch, next_offset, owner, owner_pid, owner_backend_start, cluster_id, last_record_id, last_record_at, updated_at
+) ON shop.consumer_offsets TO tillstream_operator;
+GRANT SELECT (message_id, entity, outcome, content_hash) ON shop.changes TO tillstream_operator;
+GRANT SELECT (message_id, content_hash) ON shop.parked TO tillstream_operator;
+GRANT SELECT (event_id, user_id, event_type, product_id, event_timestamp) ON shop.events TO tillstream_operator;
+GRANT SELECT (user_id, email_key, version) ON shop.users TO tillstream_operator;
+GRANT SELECT (product_id, version) ON shop.products TO tillstream_operator;
+GRANT SELECT (order_id, version, items_version) ON shop.orders TO tillstream_operator;
+GRANT SELECT (order_id, order_item_id, version) ON shop.order_items TO tillstream_operator;
 
 -- name: grant_readers
 -- Readers see the views of `api` only.

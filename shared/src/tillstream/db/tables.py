@@ -267,6 +267,7 @@ class ReplayRequest(Table, table=True):
         PrimaryKeyConstraint("id"),
         ForeignKeyConstraint(["quarantine_id"], [f"{SCHEMA}.quarantine.id"]),
         Index("replay_requests_open", "id", postgresql_where=text("applied_at IS NULL")),
+        Index(None, "quarantine_id", "id"),
     )
     id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True)))
     quarantine_id: int = big_integer()

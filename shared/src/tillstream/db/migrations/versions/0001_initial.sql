@@ -231,6 +231,7 @@ CREATE TABLE shop.replay_requests (
   CONSTRAINT replay_requests_quarantine_id_fkey FOREIGN KEY(quarantine_id) REFERENCES shop.quarantine (id)
 );
 CREATE INDEX replay_requests_open ON shop.replay_requests (id) WHERE applied_at IS NULL;
+CREATE INDEX replay_requests_quarantine_id_id_idx ON shop.replay_requests (quarantine_id, id);
 
 CREATE TABLE shop.order_items (
   order_id BIGINT NOT NULL,

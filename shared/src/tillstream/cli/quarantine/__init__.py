@@ -1,0 +1,1 @@
+"""`tillstream quarantine`: what was refused is looked at, mended, and applied again."""

@@ -1,0 +1,120 @@
+"""Payloads as people edit them: a line of an export file, or a merge patch."""
+
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from typing import Any
+
+from tillstream.cli.quarantine.entries import Entry
+from tillstream.contracts.parsing import dump_json, parse_json
+from tillstream.contracts.records import MAX_VALUE_BYTES
+from tillstream.contracts.rules import MAX_ID
+from tillstream.errors import MalformedJson, WrongOption
+
+MAX_LINE_BYTES = 8 * 1024 * 1024  # a payload of 1 MiB in which every character is escaped, and the rest
+_PAYLOAD, _BYTES = "payload", "payload_base64"
+_FIELDS = {"id", "reason", "message", _PAYLOAD, _BYTES}
+
+
+def to_line(entry: Entry) -> bytes:
+    """One line of an export, without its end: the payload as JSON where that loses nothing, else in base64."""
+    head = {"id": entry.id, "reason": entry.reason, "message": entry.message}
+    try:
+        value = parse_json(entry.payload)
+        if parse_json(dump_json(value)) == value:  # a lone surrogate has no form in UTF-8
+            return dump_json({**head, _PAYLOAD: value})
+    except (MalformedJson, RecursionError):
+        pass  # not JSON, or deeper than anybody reads
+    return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
+
+
+def read_lines(lines: Iterable[bytes], limit: int) -> dict[int, bytes]:
+    """The payload of each entry in an edited export; empty lines are passed over. Raises WrongOption naming the line."""
+    found: dict[int, bytes] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        entry_id, payload = _read_line(f"--file, line {number}:", line)
+        if entry_id in found:
+            raise WrongOption(f"--file, line {number}: entry {entry_id} must not come twice.")
+        if len(found) == limit:
+            raise WrongOption(f"--file must have at most {limit} entries; --limit sets how many.")
+        found[entry_id] = payload
+    if not found:
+        raise WrongOption("--file must have at least one entry.")
+    return found
+
+
+def read_patch(text: str) -> Any:
+    """The JSON merge patch of `--patch`. Raises WrongOption."""
+    try:
+        patch = parse_json(text.encode("utf-8", "surrogatepass"))
+        if not isinstance(patch, dict):
+            raise WrongOption("--patch must be a JSON object (a merge patch, RFC 7396).")
+        merged(None, patch)
+    except MalformedJson as error:
+        raise WrongOption(f"--patch must be JSON: {error}") from None
+    except RecursionError:
+        raise WrongOption("--patch is nested too deeply.") from None
+    return patch
+
+
+def patched(payload: bytes, patch: Any) -> bytes | None:
+    """The payload after a merge patch; None where it is not a JSON object, so that there is nothing to merge with."""
+    try:
+        value = parse_json(payload)
+    except MalformedJson:
+        return None
+    return dump_json(merged(value, patch)) if isinstance(value, dict) else None
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """RFC 7396, section 2: objects are merged, null takes a member away, everything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def is_same(one: bytes, other: bytes) -> bool:
+    """Whether two payloads say the same, however they are spaced."""
+    if one == other:
+        return True
+    try:
+        return dump_json(parse_json(one)) == dump_json(parse_json(other))
+    except (MalformedJson, RecursionError):
+        return False
+
+
+def _read_line(where: str, line: bytes) -> tuple[int, bytes]:
+    if len(line) > MAX_LINE_BYTES:
+        raise WrongOption(f"{where} must not be longer than {MAX_LINE_BYTES} bytes.")
+    try:
+        fields = parse_json(line)
+    except MalformedJson as error:
+        raise WrongOption(f"{where} must be JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise WrongOption(f"{where} must be an object as `export` writes it.")
+    if unknown := sorted(fields.keys() - _FIELDS):
+        raise WrongOption(f"{where} has a field {unknown[0]!r} that `export` does not write.")
+    entry_id = fields.get("id")
+    if type(entry_id) is not int or not 1 <= entry_id <= MAX_ID:
+        raise WrongOption(f"{where} id must be that of an entry.")
+    if (_PAYLOAD in fields) == (_BYTES in fields):
+        raise WrongOption(f"{where} must have either {_PAYLOAD} or {_BYTES}.")
+    payload = dump_json(fields[_PAYLOAD]) if _PAYLOAD in fields else _bytes(where, fields[_BYTES])
+    if len(payload) > MAX_VALUE_BYTES:
+        raise WrongOption(f"{where} the payload must not be larger than {MAX_VALUE_BYTES} bytes.")
+    return entry_id, payload
+
+
+def _bytes(where: str, text: Any) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise WrongOption(f"{where} {_BYTES} must be base64.") from None
