@@ -37,6 +37,12 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
             "quarantine export --all --to /nowhere/at/all",
             "--to must name a new file: No such file or directory.",
         ),
+        ("partitions resume", "resume must have TOPIC and PARTITION, or --all"),
+        ("partitions resume shop.events.v1", "resume must have TOPIC and PARTITION, or --all"),
+        ("partitions resume shop.events.v1 3 --all", "resume must have TOPIC and PARTITION, or --all"),
+        ("partitions resume shop.events.v1 x", "argument PARTITION: must be a whole number from 0 to 32767"),
+        ("partitions accept shop.events.v1", "the following arguments are required: --from"),
+        ("partitions accept t --from late", "argument --from: must be earliest, or a whole number from 0 to"),
         ("quarantine requests --before 0", "argument --before: must be a whole number from 1"),
     ],
 )

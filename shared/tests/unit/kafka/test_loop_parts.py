@@ -124,6 +124,11 @@ def test_a_log_that_cannot_be_ours_is_refused(position: Position, said: str) -> 
         check_identity({ONE: position}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")
 
 
+def test_a_refusal_names_the_command_that_goes_on() -> None:
+    with pytest.raises(Misconfigured, match=f"`tillstream partitions accept {ONE.topic} --from earliest`"):
+        check_identity({ONE: Position(1, 11)}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")
+
+
 @pytest.mark.parametrize("position", [Position(1, 3, None), Position(1, 10, "here")])
 def test_a_log_that_goes_on_is_ours(position: Position) -> None:
     check_identity({ONE: position}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")

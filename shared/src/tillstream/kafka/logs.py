@@ -1,0 +1,60 @@
+"""Where the logs of a topic begin and end, asked without being anybody's consumer."""
+
+import asyncio
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import errors as kafka
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tillstream.errors import Misconfigured
+from tillstream.kafka.failures import translated
+from tillstream.kafka.records import Place
+
+MS = 1_000
+
+
+class Log(NamedTuple):
+    """The first offset that is still there, and the offset that the next record will get."""
+
+    start: int
+    end: int
+
+
+class Logs(NamedTuple):
+    """A topic as it is now, in the cluster of that id."""
+
+    cluster_id: str
+    by_place: dict[Place, Log]
+
+
+async def read_logs(bootstrap: str, topic: str, deadline_s: float) -> Logs:
+    """Raises Misconfigured for a topic that is not there, BrokerUnavailable when Kafka does not answer in time."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        request_timeout_ms=int(deadline_s * MS),
+    )
+    try:
+        with translated():
+            async with asyncio.timeout(deadline_s):
+                await admin.start()
+                await consumer.start()
+                cluster = await admin.describe_cluster()
+                partitions = await _partitions(admin, topic)
+                starts = await consumer.beginning_offsets(partitions)
+                ends = await consumer.end_offsets(partitions)
+    finally:
+        await consumer.stop()
+        await admin.close()
+    logs = {Place(*each): Log(starts[each], ends[each]) for each in partitions}
+    return Logs(str(cluster["cluster_id"]), logs)
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:
+    [described] = await admin.describe_topics([topic])
+    if described["error_code"] == kafka.UnknownTopicOrPartitionError.errno:
+        raise Misconfigured(f"Kafka has no topic {topic}; `tillstream topics` creates what is missing.")
+    return [TopicPartition(topic, each["partition"]) for each in described["partitions"]]

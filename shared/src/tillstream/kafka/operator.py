@@ -1,0 +1,98 @@
+"""What a person may decide about partitions: to resume a stopped one, and to go on in a log that the worker refused."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import LiteralString, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from tillstream.db.queries import load
+from tillstream.errors import OwnershipLost
+from tillstream.kafka.records import Place
+
+# As readers have it: what is older says nothing about now.
+FRESH_FOR = timedelta(seconds=10)
+
+
+class Standing(NamedTuple):
+    """How far a partition is; `log_end` is of the last measure, `lag` None where that is older than FRESH_FOR."""
+
+    topic: str
+    kafka_partition: int
+    next_offset: int
+    log_end: int | None
+    lag: int | None
+    stopped_at: datetime | None
+    stop_reason: str | None
+
+
+class Resumed(NamedTuple):
+    """A partition whose mark was taken off, and what had been written there."""
+
+    place: Place
+    stopped_at: datetime
+    reason: str | None
+
+
+class FenceRow(NamedTuple):
+    """A partition's row in `consumer_offsets`; `is_alive` says whether its owner's session is there."""
+
+    place: Place
+    epoch: int
+    next_offset: int
+    cluster_id: str | None
+    owner: str | None
+    is_alive: bool
+
+
+class Operator:
+    """The statements, loaded once. Stateless; raises psycopg's errors as they are."""
+
+    def __init__(self) -> None:
+        self._sql: dict[str, LiteralString] = load("tillstream.kafka", "operator.sql")
+
+    async def partitions(
+        self, conn: AsyncConnection, topic: str | None, limit: int, *, only_stopped: bool
+    ) -> list[Standing]:
+        """All partitions that anybody ever took over, or those of one topic."""
+        async with conn.cursor(row_factory=class_row(Standing)) as cursor:
+            await cursor.execute(
+                self._sql["partitions"],
+                {"topic": topic, "only_stopped": only_stopped, "limit": limit, "fresh_for": FRESH_FOR},
+            )
+            return await cursor.fetchall()
+
+    async def resume(self, conn: AsyncConnection, topic: str | None, partition: int | None) -> list[Resumed]:
+        """Let stopped partitions go on; the worker sees it with its next measure. None means all."""
+        rows = await conn.execute(self._sql["resume"], {"topic": topic, "partition": partition})
+        return sorted(Resumed(Place(*row[:2]), *row[2:]) for row in await rows.fetchall())
+
+    async def fences(self, conn: AsyncConnection, topic: str) -> list[FenceRow]:
+        """What the worker keeps about a topic. Outside a transaction: within one, the list of sessions stands still."""
+        rows = await conn.execute(self._sql["fences"], {"topic": topic})
+        return [FenceRow(Place(*row[:2]), *row[2:]) for row in await rows.fetchall()]
+
+    async def accept(
+        self, conn: AsyncConnection, topic: str, begins: Sequence[tuple[FenceRow, int]], cluster_id: str
+    ) -> None:
+        """Have the next owner go on at these offsets, in the cluster of now: all of them or none.
+
+        Raises OwnershipLost where somebody took one over, or moved it, since its row was read.
+        """
+        async with conn.transaction():
+            rows = await conn.execute(
+                self._sql["accept"],
+                {
+                    "topic": topic,
+                    "cluster_id": cluster_id,
+                    "partitions": [fence.place.partition for fence, _ in begins],
+                    "epochs": [fence.epoch for fence, _ in begins],
+                    "nexts": [fence.next_offset for fence, _ in begins],
+                    "begins": [begin for _, begin in begins],
+                },
+            )
+            if rows.rowcount < len(begins):
+                raise OwnershipLost(
+                    f"A worker took partitions of {topic} over meanwhile; nothing was changed."
+                )
