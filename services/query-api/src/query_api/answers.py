@@ -223,8 +223,7 @@ class TopicFreshness(TypedDict):
     stopped: Annotated[
         list[StoppedPartition],
         Field(
-            description="Partitions that the worker leaves alone until an operator clears `stopped_at` and `stop_reason`"
-            " in `shop.partition_progress`."
+            description="Partitions that the worker leaves alone until `tillstream partitions resume` lets them go on."
         ),
     ]
 

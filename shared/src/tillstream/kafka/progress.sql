@@ -27,7 +27,7 @@ SET next_offset = excluded.next_offset,
 RETURNING p.topic, p.kafka_partition, p.stopped_at IS NOT NULL;
 
 -- name: stopped
--- Which of these partitions stay stopped until an operator clears `stopped_at` and `stop_reason`.
+-- Which of these partitions stay stopped until `tillstream partitions resume` clears the mark.
 SELECT p.topic, p.kafka_partition
 FROM shop.partition_progress p
 JOIN unnest(%(topics)s::text[], %(partitions)s::smallint[]) AS wanted (topic, kafka_partition)

@@ -22,8 +22,8 @@ class BatchResult:
     """What a handler says of the batch that it wrote. None of it counts before the commit is known to have happened.
 
     `committed` is then called once, with the connection and outside any transaction. `stop` names places that must not
-    go on after this batch, each with the reason; they stay stopped until an operator clears `stopped_at` and `stop_reason`
-    of their rows in `shop.partition_progress`, which the loop sees within a second.
+    go on after this batch, each with the reason; they stay stopped until an operator resumes them (`Operator.resume`),
+    which the loop sees with its next measure.
     """
 
     committed: Callable[[AsyncConnection], Awaitable[None]] = nothing_more

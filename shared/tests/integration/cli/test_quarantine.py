@@ -238,7 +238,7 @@ async def test_requests_are_filtered_and_paged(tillstream: Tillstream, shop: Sho
 
     async def listed(*arguments: str) -> list[str]:
         lines = (await tillstream("quarantine", "requests", *arguments)).out.splitlines()
-        return [line.split()[1] for line in lines[1:] if line and line[0].isdigit()]
+        return [line.split()[1] for line in lines[1:] if line.lstrip()[:1].isdigit()]
 
     assert await listed() == [str(each) for each in reversed(ids)]
     assert await listed("--by", "ann") == [str(ids[0])]
@@ -275,5 +275,23 @@ async def test_a_replay_of_what_became_right_is_stored(tillstream: Tillstream, s
     told = await tillstream("quarantine", "replay", "--reason=duplicate_email", "--dry-run")
     assert "would be accepted" in told.out
     await tillstream("quarantine", "replay", "--reason=duplicate_email")
+    [applied] = await shop.replay()
+    assert applied.outcome is OutcomeKind.STORED
+
+
+async def test_a_row_of_a_file_is_left_to_its_rejects_file_or_gets_a_payload(
+    tillstream: Tillstream, shop: Shop, tmp_path: Path
+) -> None:
+    [entry_id] = await refuse(shop, 1)
+    await shop.rows(
+        "UPDATE shop.quarantine SET job_id = message_id, line = 2, payload = '1,Lamp,Home,-1' RETURNING id"
+    )
+    said = await tillstream("quarantine", "replay", "--all")
+    assert said.out.startswith(f"{entry_id}: is a row of a CSV file: correct it in its rejects file")
+    assert await shop.rows(REQUESTS) == []
+    line = json.loads((await tillstream("quarantine", "export", str(entry_id))).out)
+    del line["payload_base64"]
+    (tmp_path / "edited").write_text(json.dumps({**line, "payload": product_item()}))
+    await tillstream("quarantine", "fix", "--file", str(tmp_path / "edited"))
     [applied] = await shop.replay()
     assert applied.outcome is OutcomeKind.STORED

@@ -28,6 +28,11 @@ def begins(fences: Sequence[FenceRow], found: Logs) -> dict[int, int]:
 def test_a_topic_that_was_made_anew_is_read_from_its_beginning_as_a_whole() -> None:
     """Partition 1's old offset lies within the new log: what stands before it there was never read."""
     assert begins([fence(0, 50), fence(1, 3)], logs((0, 5), (0, 5))) == {0: 0, 1: 0}
+    *_, second = plan("t", None, None, [fence(0, 50), fence(1, 3)], logs((0, 5), (0, 5)))
+    assert (
+        second.sentence
+        == "t[1] is of the same topic. From 0 on it reads 5 records of the log of now, known ids once."
+    )
     assert begins([fence(0, 5, "there"), fence(1, 3)], logs((0, 5), (0, 5))) == {0: 0, 1: 0}
 
 

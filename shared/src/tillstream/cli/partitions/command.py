@@ -81,7 +81,8 @@ def _list(args: argparse.Namespace) -> int:
     async def work(conn: AsyncConnection) -> None:
         standings = await Operator().partitions(conn, args.topic, MAX_LISTED + 1, only_stopped=args.stopped)
         if not standings:
-            print("No partition matches; a worker lists one when it takes it over.")
+            sentence = "No partition matches; one is known once a worker took it over."
+            print("No partition is stopped." if args.stopped else sentence)
             return
         rows = [(*each[:6], each.stop_reason) for each in standings[:MAX_LISTED]]
         print(table(_HEAD, rows))

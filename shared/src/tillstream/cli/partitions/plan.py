@@ -22,7 +22,8 @@ class Step(NamedTuple):
     def sentence(self) -> str:
         """What the worker says against it now, and what would become of records."""
         effect = self._in_another_log() if self.is_other_log else self._in_the_same_log()
-        return f"{self.problem or f'{self.fence.place} is fine.'} From {self.begin} on it {effect}."
+        fine = "is of the same topic" if self.is_other_log else "is fine"
+        return f"{self.problem or f'{self.fence.place} {fine}.'} From {self.begin} on it {effect}."
 
     def _in_another_log(self) -> str:
         reads = f"reads {_records(self.log.end - self.begin)} of the log of now, known ids once"
@@ -71,8 +72,10 @@ def plan(
     steps = [_step(fence, logs, begin) for fence in fences if partition in {None, fence.place.partition}]
     if begin is not None:
         _check_bounds(steps[0])
-    if partition is not None or any(step.is_other_log for step in steps):
+    if partition is not None:
         return steps
+    if any(step.is_other_log for step in steps):
+        return [step._replace(is_other_log=True) for step in steps]
     return [step for step in steps if step.problem is not None]
 
 

@@ -68,6 +68,14 @@ def patched(payload: bytes, patch: Any) -> bytes | None:
     return dump_json(merged(value, patch)) if isinstance(value, dict) else None
 
 
+def is_object(payload: bytes) -> bool:
+    """Whether it is a JSON object, as every record is that can be applied."""
+    try:
+        return isinstance(parse_json(payload), dict)
+    except MalformedJson:
+        return False
+
+
 def merged(target: Any, patch: Any) -> Any:
     """RFC 7396, section 2: objects are merged, null takes a member away, everything else replaces."""
     if not isinstance(patch, dict):

@@ -28,7 +28,7 @@ async def list_entries(conn: AsyncConnection, filters: Filters, limit: int) -> N
         print("No open entry matches.")
         return
     rows = [
-        (str(each.id), each.received_at, each.reason, each.source, each.entity, each.origin, each.message)
+        (each.id, each.received_at, each.reason, each.source, each.entity, each.origin, each.message)
         for each in entries
     ]
     print(table(_HEAD, rows))
@@ -92,7 +92,7 @@ async def list_requests(conn: AsyncConnection, filters: TrailFilters, limit: int
     if not traces:
         print("No request matches.")
         return
-    print(table(_TRAIL_HEAD, [(str(each[0]), str(each[1]), *each[2:]) for each in traces[:limit]]))
+    print(table(_TRAIL_HEAD, traces[:limit]))
     if len(traces) > limit:
         print(f"\nThere are older ones: go on with --before {traces[limit - 1].id}.")
 

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from tillstream.apply.forecast import Wish, foretell
 from tillstream.cli.printing import counted, printable
-from tillstream.cli.quarantine.edited import is_same
+from tillstream.cli.quarantine.edited import is_object, is_same
 from tillstream.cli.quarantine.entries import Entries, Entry, Filters
 from tillstream.cli.quarantine.reading import more_sentence, refuse_unknown
 from tillstream.cli.quarantine.requests import Request, Requests
@@ -19,6 +19,7 @@ EXIT_UNANSWERED = 1
 # What is printed of request ids one by one; of more than that, where they begin and end.
 MAX_LISTED_IDS = 50
 MAX_LISTED_ANSWERS = 1_000
+_IS_ROW = "is a row of a CSV file: correct it in its rejects file, or give it a payload with fix --file"
 _UNCHANGED = "the fix changes nothing"
 
 type Mend = Callable[[Entry], bytes | None]
@@ -138,7 +139,8 @@ def _chosen(entry: Entry, mend: Mend | None) -> Chosen:
     if entry.is_requested:
         return Chosen(entry, left_out="is requested already, and not answered yet")
     if mend is None:
-        return Chosen(entry)
+        is_row = entry.job_id is not None and not is_object(entry.payload)
+        return Chosen(entry, left_out=_IS_ROW if is_row else "")
     payload = mend(entry)
     if payload is None:
         return Chosen(
