@@ -1,7 +1,7 @@
 """The composition root of etl-worker: builds the adapters, passes them in, opens and closes them in pairs."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -19,9 +19,10 @@ from tillstream.contracts.entities import ENTITY_OF_TOPIC
 from tillstream.db.connections import connect
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.consumer_loop import ConsumerLoop
+from tillstream.kafka.fence import Fence
 from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.ports import Consumer
-from tillstream.kafka.steps import Steps
+from tillstream.kafka.steps import Advance, Commit, Steps, commit
 from tillstream.kafka.watch import MetricsWatch
 from tillstream.observe import logs
 from tillstream.observe.definitions import Process
@@ -43,6 +44,8 @@ class Ports:
     apply: Apply
     sweeper: Sweeper
     replayer: Replayer
+    advance: Advance = field(default_factory=lambda: Fence().advance)
+    commit: Commit = commit
 
 
 def real_ports(settings: WorkerSettings) -> Ports:
@@ -83,7 +86,13 @@ class App:
         self._loop = ConsumerLoop(
             ports.consumer,
             connecting,
-            Steps(handle=records.handle, read=records.read, idle=records.sweep),
+            Steps(
+                handle=records.handle,
+                read=records.read,
+                advance=ports.advance,
+                commit=ports.commit,
+                idle=records.sweep,
+            ),
             topics=sorted(ENTITY_OF_TOPIC),
             owner=owner(Process.ETL_WORKER),
             clock=ports.clock,
