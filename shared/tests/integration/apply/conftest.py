@@ -1,6 +1,7 @@
 """Fixtures and helpers for the engine's tests: a database, sessions on it, and a way to read where it ended."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 from psycopg import AsyncConnection
@@ -20,6 +21,7 @@ _CHILDREN_FIRST = [
     "replay_requests",
     "quarantine",
     "file_jobs",
+    "consumer_offsets",
 ]
 type Connect = Callable[..., Awaitable[AsyncConnection]]
 
@@ -43,11 +45,17 @@ async def session(database: Database) -> AsyncIterator[Connect]:
 async def empty(database: Database) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Empties every table, for tests that draw many examples on one database."""
     conn = await AsyncConnection.connect(database.owner_dsn, autocommit=True)
-
-    async def truncate() -> None:
-        # Not TRUNCATE: PostgreSQL 18 refuses it where a foreign key is NOT ENFORCED, even with both tables named.
-        for table in _CHILDREN_FIRST:
-            await conn.execute(SQL("DELETE FROM shop.{}").format(Identifier(table)))
-
-    yield truncate
+    yield partial(_delete_all, conn)
     await conn.close()
+
+
+async def empty_tables(database: Database) -> None:
+    """The same once, for a test without a loop of its own."""
+    async with await AsyncConnection.connect(database.owner_dsn, autocommit=True) as conn:
+        await _delete_all(conn)
+
+
+async def _delete_all(conn: AsyncConnection) -> None:
+    # Not TRUNCATE: PostgreSQL 18 refuses it where a foreign key is NOT ENFORCED, even with both tables named.
+    for table in _CHILDREN_FIRST:
+        await conn.execute(SQL("DELETE FROM shop.{}").format(Identifier(table)))
