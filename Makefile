@@ -1,14 +1,15 @@
 # One thin line per target: the work is done under infra/native/, and CI calls the same targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-export EVENTS RUNS IDS STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
+export EVENTS FAULTS SEED RUNS IDS STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
 
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
+CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
-.PHONY: help up down status logs demo quarantine partitions bench bench-worker test check format-check lint types arrows clean
+.PHONY: help up down status logs demo quarantine partitions bench bench-worker chaos chaos-canaries test check format-check lint types arrows clean
 help: ## what one can do here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
 	$(NATIVE) up
 down: ## stop it; its state is kept
@@ -27,6 +28,10 @@ bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts so
 	$(NATIVE) run python bench/figures.py
 bench-worker: ## the worker on a backlog beside a raw COPY, on a stack of its own (EVENTS=1000000 RUNS=5 IDS=random)
 	$(IN_ENV) python bench/worker.py
+chaos: ## break everything on a stack of its own and count (EVENTS=, FAULTS=, SEED=); docs/runbooks/chaos.md
+	$(CHAOS) chaos $(ARGS)
+chaos-canaries: ## planted bugs, each of which the counting must catch
+	$(CHAOS) canaries $(ARGS)
 test: check ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 check: format-check lint types arrows ## format, lint, types, import arrows

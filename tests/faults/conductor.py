@@ -1,0 +1,195 @@
+"""One run: the load goes on while one fault after the other is injected and healed; then everything is counted."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from time import monotonic
+
+import httpx2
+import psycopg
+from aiokafka.errors import KafkaError
+
+from faults.aggregates import check_aggregates
+from faults.checks import Places, Verdict, check_all
+from faults.customer import Customer, Pace
+from faults.drawing import Round
+from faults.goods import Shop
+from faults.holding import hold
+from faults.kinds import Fault
+from faults.ledger import Fate, Ledger, account_of, read_ledger
+from faults.model import model_of
+from faults.system import System
+from faults.tables import count_parked, log_ends, read_offsets, read_tables, watch_offsets
+from tillstream.kafka.records import Place
+from tillstream.testing.waiting import eventually
+from tillstream_native.places import ETL_WORKER, INGEST_API
+
+SENDERS = 4
+LOAD_LEAD_S = 1.0  # the load of a fault begins before it and lasts a little longer
+QUERY_WITHIN_S = 30.0
+MEASURED = (ETL_WORKER, INGEST_API)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does. It may take so long to recover from a round of faults, and until everything is applied at the end."""
+
+    seed: str
+    events: int
+    recovers_within_s: float = 120.0
+    settles_within_s: float = 120.0
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run found."""
+
+    events: int = 0
+    acknowledged: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    recoveries_s: list[tuple[float, str]] = field(default_factory=list)
+    memory_mb: dict[str, list[float]] = field(default_factory=dict)
+    verdict: Verdict = field(default_factory=Verdict)
+
+
+class Run:
+    """A run on a system that is up."""
+
+    def __init__(self, system: System, plan: Plan, place: Path, say: Say) -> None:
+        self._system = system
+        self._plan = plan
+        self._say = say
+        self._ledger = Ledger(place / "ledger.jsonl")
+        self._shop = Shop(plan.seed, plan.events)
+        self._pace = Pace()
+        self._result = Result()
+        self._problems: list[str] = []
+
+    async def run(self, rounds: Sequence[Round]) -> Result:
+        """Never raises for what the system does wrong: that is in the result."""
+        await watch_offsets(self._system.superuser_dsn)
+        async with httpx2.AsyncClient(base_url=self._system.ingest_url) as http:
+            customers = [
+                Customer(http, self._ledger, self._shop, self._pace, f"{self._plan.seed}/{number}")
+                for number in range(SENDERS + 1)
+            ]
+            await self._under_load(customers, rounds)
+        for customer in customers:
+            self._problems += customer.problems
+        self._ledger.close()
+        await self._count()
+        return self._result
+
+    async def _under_load(self, customers: Sequence[Customer], rounds: Sequence[Round]) -> None:
+        stop = asyncio.Event()
+        requests = self._shop.requests()
+        load = [
+            asyncio.create_task(customer.send_all(requests, stop), name=f"sender {number}")
+            for number, customer in enumerate(customers[1:])
+        ]
+        try:
+            await self._go_through(customers[0], rounds)
+            self._pace.grant(self._plan.events, 1.0)
+            await asyncio.gather(*load)
+        finally:
+            stop.set()
+            await asyncio.gather(*load, return_exceptions=True)
+
+    async def _go_through(self, prober: Customer, rounds: Sequence[Round]) -> None:
+        portion = self._plan.events // (len(rounds) + 1) + 1
+        self._pace.grant(portion, LOAD_LEAD_S)
+        await self._caught_up(prober, 0)
+        self._measure_memory()
+        for number, faults in enumerate(rounds, start=1):
+            self._pace.grant(portion, LOAD_LEAD_S + max(fault.takes_s + fault.hold_s for fault in faults))
+            names = " + ".join(fault.name for fault in faults)
+            await hold(LOAD_LEAD_S / 2, asyncio.Event())
+            try:
+                await asyncio.gather(*(self._suffer(fault) for fault in faults))
+                recovery_s = await self._caught_up(prober, number)
+            except AssertionError as error:
+                self._problems.append(f"after {names}: {error}")
+                break
+            self._result.recoveries_s.append((recovery_s, names))
+            self._say(f"{number:4} of {len(rounds)}  {names}: recovered in {recovery_s:.1f} s")
+        self._measure_memory()
+
+    async def _suffer(self, fault: Fault) -> None:
+        self._result.faults[fault.name] += 1
+        try:
+            await fault.inject(self._system)
+            await hold(fault.hold_s, asyncio.Event())
+        finally:
+            await fault.heal(self._system)
+
+    async def _caught_up(self, prober: Customer, number: int) -> float:
+        """Seconds until a new event is acknowledged, all that is acknowledged by then is applied, and all parts are ready.
+
+        Raises AssertionError where that does not happen by itself."""
+        began = monotonic()
+        assert await prober.post(self._shop.probe(number), may_give_up=False), "a probe was not acknowledged"
+        within_s = self._plan.recovers_within_s
+        ends = await eventually(self._trying(lambda: log_ends(self._system.bootstrap)), within_s) or {}
+
+        async def applied() -> bool:
+            offsets = await read_offsets(self._system.superuser_dsn)
+            return all(offsets.get(place, 0) >= end for place, end in ends.items())
+
+        await eventually(self._trying(applied), within_s)
+        await eventually(lambda: asyncio.to_thread(self._is_ready), within_s)
+        return monotonic() - began
+
+    def _trying[T](self, question: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T | None]]:
+        """The question, answered with None while a server is away."""
+
+        async def ask() -> T | None:
+            try:
+                return await question()
+            except (psycopg.OperationalError, KafkaError, OSError):
+                return None
+
+        return ask
+
+    def _is_ready(self) -> bool:
+        return not self._system.problems()
+
+    def _measure_memory(self) -> None:
+        for name in MEASURED:
+            self._result.memory_mb.setdefault(name, []).append(self._system.memory_mb(name))
+
+    async def _count(self) -> None:
+        account = account_of(await asyncio.to_thread(read_ledger, self._ledger.path))
+        waiting = sum(item.fate is Fate.PARKED for item in account.sent)
+        ends = await self._settled(waiting)
+        tables = await read_tables(self._system.superuser_dsn)
+        model = model_of(account, Places(tables).stored)
+        verdict = check_all(account, model, tables, ends)
+        async with httpx2.AsyncClient(base_url=self._system.query_url, timeout=QUERY_WITHIN_S) as http:
+            verdict.problems["C4"] = await check_aggregates(http, model, Random(self._plan.seed))
+        verdict.problems["C5"] = await asyncio.to_thread(self._system.deadlocks)
+        verdict.problems["the system as its clients see it"] = self._problems
+        self._result.verdict = verdict
+        self._result.events = sum(item.entity == "event" for item in account.sent)
+        self._result.acknowledged = len(account.acknowledged)
+
+    async def _settled(self, waiting: int) -> dict[Place, int]:
+        """The logs' ends, once the fence stands there and only what must wait for ever waits; or after the time for that."""
+        ends: dict[Place, int] = {}
+
+        async def settled() -> bool:
+            nonlocal ends
+            ends = await log_ends(self._system.bootstrap)
+            offsets = await read_offsets(self._system.superuser_dsn)
+            stands = all(offsets.get(place, 0) == end for place, end in ends.items())
+            return stands and await count_parked(self._system.superuser_dsn) <= waiting
+
+        try:
+            await eventually(self._trying(settled), self._plan.settles_within_s)
+        except AssertionError:
+            self._say("Not everything was applied in time; the checks say what.")
+        return ends or await log_ends(self._system.bootstrap)

@@ -1,0 +1,348 @@
+"""The kinds of fault. Each is injected, holds for a while, and is healed as far as it does not heal by itself."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+import psycopg
+
+from faults.holding import hold
+from faults.rival import RivalWriter
+from faults.roots.crashes import STOP, Step
+from faults.roots.worker import SESSION_S
+from faults.system import SECOND_WORKER, System
+from faults.wire import Manner, Wire
+from tillstream.testing.waiting import eventually
+from tillstream_native.places import ETL_WORKER, INGEST_API, KAFKA, POSTGRES
+from tillstream_native.supervision import RUNNING
+
+NOTICED_WITHIN_S = 60.0
+STOP_WITHIN_S = 60.0
+REACHED_WITHIN_S = 60.0
+KILL_EVERY_S = 0.02
+JOINS = 3
+MOST_CONNECTIONS = 100
+NOT_YET_COMMITTED = (Step.BEFORE_WRITE, Step.AFTER_WRITE, Step.AFTER_FENCE, Step.BEFORE_COMMIT)
+OWNED = "SELECT count(*) FROM shop.consumer_offsets WHERE owner LIKE %s"
+WORKERS_BACK_ENDS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = 'etl-worker' AND (NOT %(busy)s OR xact_start IS NOT NULL)
+"""
+
+
+class Fault(Protocol):
+    """`name` is what the report calls it. `inject` takes about `takes_s`, and `hold_s` pass between it and `heal`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def takes_s(self) -> float: ...
+    @property
+    def hold_s(self) -> float: ...
+
+    async def inject(self, system: System) -> None: ...
+    async def heal(self, system: System) -> None: ...
+
+
+@dataclass(slots=True)
+class Ended:
+    """A part's process is sent a signal that ends it; the supervisor starts another one."""
+
+    name: str
+    part: str
+    number: signal.Signals
+    hold_s: float = 0.5
+    takes_s: float = 2.0
+
+    async def inject(self, system: System) -> None:
+        pid = system.signal(self.part, self.number)
+        if pid is not None:
+            await eventually(lambda: system.pid(self.part) != pid, STOP_WITHIN_S)
+
+    async def heal(self, system: System) -> None:
+        await system.running(self.part)
+
+
+@dataclass(slots=True)
+class Stopped:
+    """A part's process stands still for a while and then goes on as if nothing had been."""
+
+    name: str
+    part: str
+    hold_s: float
+    takes_s: float = 0.0
+    _pid: int | None = None
+
+    async def inject(self, system: System) -> None:
+        self._pid = system.signal(self.part, signal.SIGSTOP)
+
+    async def heal(self, system: System) -> None:
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGCONT)
+
+
+@dataclass(slots=True)
+class Crashed:
+    """The worker ends at one step of a batch."""
+
+    step: Step
+    hold_s: float = 0.2
+    takes_s: float = 2.0
+
+    @property
+    def name(self) -> str:
+        return f"worker crash {self.step}"
+
+    async def inject(self, system: System) -> None:
+        system.crash_file.write_text(self.step)
+        await eventually(lambda: not system.crash_file.exists(), REACHED_WITHIN_S)
+
+    async def heal(self, system: System) -> None:
+        await system.running(ETL_WORKER)
+
+
+@dataclass(slots=True)
+class Overtaken:
+    """A worker stands still at one step of a batch, another one takes its partitions over, and then it goes on."""
+
+    name: str = "worker SIGSTOP in a batch, overtaken"
+    step: Step = Step.BEFORE_WRITE
+    hold_s: float = 2.0
+    takes_s: float = SESSION_S + 3
+    _pid: int | None = None
+
+    async def inject(self, system: System) -> None:
+        self._pid = system.pid(ETL_WORKER)
+        system.crash_file.write_text(STOP + self.step)
+        await eventually(lambda: not system.crash_file.exists(), REACHED_WITHIN_S)
+        await asyncio.to_thread(system.supervisor.start, [SECOND_WORKER])
+        await eventually(lambda: self._owns_nothing(system), NOTICED_WITHIN_S)
+
+    async def _owns_nothing(self, system: System) -> bool:
+        """Whether every partition has another owner by now; false also while the database is away."""
+        try:
+            async with await psycopg.AsyncConnection.connect(system.superuser_dsn) as conn:
+                found = await (await conn.execute(OWNED, [f"%:{self._pid}"])).fetchone()
+        except psycopg.OperationalError:
+            return False
+        return found == (0,)
+
+    async def heal(self, system: System) -> None:
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGCONT)
+        await hold(1.0, asyncio.Event())
+        await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
+
+
+@dataclass(slots=True)
+class Rejoining:
+    """A second worker joins and leaves every few seconds."""
+
+    name: str = "two workers joining and leaving"
+    hold_s: float = 0.0
+    takes_s: float = JOINS * 4.0
+
+    async def inject(self, system: System) -> None:
+        for _ in range(JOINS):
+            await asyncio.to_thread(system.supervisor.start, [SECOND_WORKER])
+            await eventually(
+                lambda: system.supervisor.states()[SECOND_WORKER][0] == RUNNING, REACHED_WITHIN_S
+            )
+            await hold(1.0, asyncio.Event())
+            await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
+
+    async def heal(self, system: System) -> None:
+        """It is gone."""
+
+
+@dataclass(slots=True)
+class BackEndsKilled:
+    """The worker's sessions are ended again and again, best in the middle of a transaction."""
+
+    name: str = "back ends killed"
+    hold_s: float = 1.5
+    takes_s: float = 0.0
+    _task: "asyncio.Task[None] | None" = None
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def inject(self, system: System) -> None:
+        self._task = asyncio.create_task(self._kill(system), name=self.name)
+
+    async def _kill(self, system: System) -> None:
+        async with await psycopg.AsyncConnection.connect(system.superuser_dsn, autocommit=True) as conn:
+            while not await hold(KILL_EVERY_S, self._enough):
+                await conn.execute(WORKERS_BACK_ENDS, {"busy": True})
+            await conn.execute(WORKERS_BACK_ENDS, {"busy": False})
+
+    async def heal(self, system: System) -> None:
+        self._enough.set()
+        if self._task is not None:
+            await self._task
+
+
+@dataclass(slots=True)
+class TableLocked:
+    """Somebody holds an exclusive lock on a table that every batch writes."""
+
+    name: str = "a locked table"
+    hold_s: float = 3.0
+    takes_s: float = 0.0
+    _conn: psycopg.AsyncConnection | None = None
+
+    async def inject(self, system: System) -> None:
+        self._conn = await psycopg.AsyncConnection.connect(system.superuser_dsn)
+        await self._conn.execute("LOCK TABLE shop.events IN ACCESS EXCLUSIVE MODE")
+
+    async def heal(self, system: System) -> None:
+        if self._conn is not None:
+            await self._conn.close()
+
+
+@dataclass(slots=True)
+class ConnectionsTaken:
+    """Others hold every connection that PostgreSQL gives to people who are not its superusers; the worker loses its own."""
+
+    name: str = "all connections taken"
+    hold_s: float = 2.0
+    takes_s: float = 0.0
+    _taken: list[psycopg.AsyncConnection] = field(default_factory=list)
+
+    async def inject(self, system: System) -> None:
+        await self._take(system)
+        async with await psycopg.AsyncConnection.connect(system.superuser_dsn, autocommit=True) as conn:
+            await conn.execute(WORKERS_BACK_ENDS, {"busy": False})
+            await self._take(system)
+
+    async def _take(self, system: System) -> None:
+        for _ in range(MOST_CONNECTIONS):
+            try:
+                self._taken.append(await psycopg.AsyncConnection.connect(system.reader_dsn))
+            except psycopg.OperationalError:
+                return
+        raise AssertionError(f"PostgreSQL has more than {MOST_CONNECTIONS} connections")
+
+    async def heal(self, system: System) -> None:
+        for conn in self._taken:
+            await conn.close()
+        self._taken.clear()
+
+
+@dataclass(slots=True)
+class BadWire:
+    """A connection behaves badly in one manner; both of its ends run on."""
+
+    wire: Wire
+    manner: Manner
+    hold_s: float = 3.0
+    takes_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"wire {self.manner}"
+
+    async def inject(self, system: System) -> None:
+        self.wire.set(self.manner)
+
+    async def heal(self, system: System) -> None:
+        self.wire.set(Manner.CLEAR)
+
+
+@dataclass(slots=True)
+class WireReset:
+    """Every connection of a wire ends without a word, again and again."""
+
+    wire: Wire
+    name: str = "wire reset"
+    hold_s: float = 1.5
+    takes_s: float = 0.0
+    _task: "asyncio.Task[None] | None" = None
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def inject(self, system: System) -> None:
+        self._task = asyncio.create_task(self._reset(), name=self.name)
+
+    async def _reset(self) -> None:
+        self.wire.reset()
+        while not await hold(self.hold_s / 4, self._enough):
+            self.wire.reset()
+
+    async def heal(self, system: System) -> None:
+        self._enough.set()
+        if self._task is not None:
+            await self._task
+
+
+@dataclass(slots=True)
+class DiskFull:
+    """No byte more goes on the disk under a part; what is on it can be changed."""
+
+    disk: str
+    hold_s: float = 2.0
+    takes_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return disk_fault(self.disk)
+
+    async def inject(self, system: System) -> None:
+        await asyncio.to_thread(system.disks.fill, self.disk)
+
+    async def heal(self, system: System) -> None:
+        await asyncio.to_thread(system.disks.widen, self.disk)
+
+
+def disk_fault(disk: str) -> str:
+    return f"disk full under {disk}"
+
+
+DISKS = ("postgres", "kafka", "logs")
+
+
+def worker_faults(random: Random) -> list[Fault]:
+    """One of each kind that befalls the worker's process. No two of them at a time: they would wait for one another."""
+    return [
+        Ended("worker SIGKILL", ETL_WORKER, signal.SIGKILL),
+        Ended("worker SIGTERM", ETL_WORKER, signal.SIGTERM),
+        Stopped("worker SIGSTOP", ETL_WORKER, SESSION_S + 2),
+        *(Crashed(step) for step in Step),
+        Overtaken(step=random.choice(NOT_YET_COMMITTED)),
+        Rejoining(),
+    ]
+
+
+def other_faults(system: System, random: Random) -> list[Fault]:
+    """One of each other kind that this machine can do. Which wire is bad is drawn."""
+
+    def wire() -> Wire:
+        return random.choice(system.wires.all)
+
+    faults: list[Fault] = [
+        Ended("ingest SIGKILL", INGEST_API, signal.SIGKILL),
+        Ended("ingest SIGTERM", INGEST_API, signal.SIGTERM),
+        Stopped("ingest SIGSTOP", INGEST_API, 3.0),
+        Ended("broker SIGKILL", KAFKA, signal.SIGKILL),
+        Stopped("broker SIGSTOP", KAFKA, 3.0),
+        Ended("broker restart", KAFKA, signal.SIGTERM),
+        Ended("database fast restart", POSTGRES, signal.SIGINT),
+        Ended("database immediate restart", POSTGRES, signal.SIGQUIT),
+        BackEndsKilled(),
+        TableLocked(),
+        ConnectionsTaken(),
+        RivalWriter(),
+        WireReset(wire()),
+        *(BadWire(wire(), manner) for manner in Manner if manner is not Manner.CLEAR),
+    ]
+    if system.disks.available:
+        faults += [DiskFull(disk) for disk in DISKS]
+    return faults
+
+
+def not_run_here(system: System) -> list[str]:
+    """The kinds that this machine cannot do, by name."""
+    return [] if system.disks.available else [disk_fault(disk) for disk in DISKS]

@@ -1,0 +1,165 @@
+"""The checks of a chaos run turn red for every kind of mistake, on a ledger and tables made up by hand."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from faults.checks import Places, Verdict, check_all
+from faults.goods import Shop
+from faults.ledger import Account, Fate, Item, Ledger, account_of, read_ledger
+from faults.model import event_row, item_row, model_of, order_row, product_row, user_row
+from faults.tables import Tables
+from tillstream.contracts.entities import Entity
+from tillstream.kafka.records import Place
+
+pytestmark = pytest.mark.unit
+
+PLACE = Place("shop.events.v1", 0)
+ENDS = {PLACE: 10}
+WHERE = {Fate.TABLE: "table", Fate.PARKED: "parked", Fate.CONFLICT: "conflict"}
+
+
+def whole_shop() -> Account:
+    """A small load of which everything was acknowledged."""
+    shop = Shop("checks", 300)
+    items = [item for request in shop.requests() for item in request.items if item.fate is not Fate.REFUSED]
+    event = next(item for item in items if item.entity is Entity.EVENT and item.fate is Fate.TABLE)
+    return Account([*items, *shop.conflict(event).items], [])
+
+
+def tables_of(account: Account) -> Tables:
+    """The tables of a system without a mistake; of two rivals the first one is stored."""
+    tables, holders = Tables(offsets=dict(ENDS)), set[str]()
+    for item in account.acknowledged:
+        place = WHERE.get(item.fate, "table")
+        if item.fate is Fate.RIVAL:
+            place = "quarantine" if item.content["email"] in holders else "table"
+            holders.add(item.content["email"])
+        tables.kept.append((item.message_id, place))
+        if item.entity is Entity.EVENT and place == "table":
+            tables.events[item.message_id] = event_row(item.content)
+    model = model_of(account, Places(tables).stored)
+    tables.users = {key: user_row(row) for key, row in model.users.items()}
+    tables.products = {key: product_row(row) for key, row in model.products.items()}
+    tables.orders = {key: order_row(row) for key, row in model.orders.items()}
+    tables.items = {key: item_row(row) for key, row in model.items.items()}
+    return tables
+
+
+def judge(spoil: Callable[[Account, Tables], None] = lambda _account, _tables: None) -> Verdict:
+    account = whole_shop()
+    tables = tables_of(account)
+    spoil(account, tables)
+    return check_all(account, model_of(account, Places(tables).stored), tables, ENDS)
+
+
+def an_event(account: Account) -> Item:
+    """One that nothing contradicts."""
+    events = [
+        item for item in account.acknowledged if item.entity is Entity.EVENT and item.fate is Fate.TABLE
+    ]
+    return events[-1]
+
+
+def lose(account: Account, tables: Tables) -> None:
+    item = an_event(account)
+    tables.kept = [each for each in tables.kept if each[0] != item.message_id]
+    del tables.events[item.message_id]
+
+
+def keep_twice(account: Account, tables: Tables) -> None:
+    tables.kept.append((an_event(account).message_id, "parked"))
+
+
+def misplace(account: Account, tables: Tables) -> None:
+    item = an_event(account)
+    tables.kept = [(each, "quarantine" if each == item.message_id else place) for each, place in tables.kept]
+    del tables.events[item.message_id]
+
+
+def invent(_account: Account, tables: Tables) -> None:
+    stranger = uuid4()
+    tables.kept.append((stranger, "table"))
+
+
+def overwrite(_account: Account, tables: Tables) -> None:
+    tables.users[1] = ("an older name", tables.users[1][1])
+
+
+def forget_conflict(_account: Account, tables: Tables) -> None:
+    tables.kept = [each for each in tables.kept if each[1] != "conflict"]
+
+
+def store_both_rivals(account: Account, tables: Tables) -> None:
+    ids = {item.message_id for item in account.acknowledged if item.fate is Fate.RIVAL}
+    tables.kept = [(each, "table" if each in ids else place) for each, place in tables.kept]
+
+
+def lag(_account: Account, tables: Tables) -> None:
+    tables.offsets[PLACE] = 9
+
+
+def move_back(_account: Account, tables: Tables) -> None:
+    tables.moved_back.append((*PLACE, 8, 5))
+
+
+def test_a_system_without_a_mistake_holds() -> None:
+    verdict = judge()
+    assert verdict.holds, verdict.problems
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "lost", "doubled"),
+    [
+        (lose, "C1", 1, 0),
+        (forget_conflict, "C1", 1, 0),
+        (misplace, "C1", 0, 0),
+        (keep_twice, "C2", 0, 1),
+        (invent, "C2", 0, 1),
+        (overwrite, "C2", 0, 0),
+        (store_both_rivals, "C2", 0, 0),
+        (lag, "C3", 0, 0),
+        (move_back, "C3", 0, 0),
+    ],
+)
+def test_a_mistake_turns_its_check_red(
+    spoil: Callable[[Account, Tables], None], check: str, lost: int, doubled: int
+) -> None:
+    verdict = judge(spoil)
+    assert not verdict.holds
+    assert check in verdict.caught_by
+    assert (verdict.lost, verdict.doubled) == (lost, doubled)
+
+
+def test_what_was_never_acknowledged_may_be_there_once_but_not_twice() -> None:
+    def give_up(account: Account, _tables: Tables) -> None:
+        item = an_event(account)
+        account.acknowledged.remove(item)
+        account.unacknowledged.append(item)
+
+    def give_up_twice(account: Account, tables: Tables) -> None:
+        give_up(account, tables)
+        tables.kept.append((account.unacknowledged[0].message_id, "parked"))
+
+    assert judge(give_up).holds
+    assert judge(give_up_twice).doubled == 1
+
+
+async def test_the_ledger_reads_back_what_was_sent_and_acknowledged(tmp_path: Path) -> None:
+    item = Item(UUID(int=1), Entity.EVENT, {"user_id": 1}, Fate.TABLE)
+    other, refused = replace(item, message_id=UUID(int=2)), replace(item, fate=Fate.REFUSED)
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    first, _ = await asyncio.gather(ledger.sent([item, refused]), ledger.sent([item, other]))
+    await ledger.acknowledged(first, [0])
+    ledger.close()
+    account = account_of(read_ledger(ledger.path))
+    assert (account.acknowledged, account.unacknowledged) == ([item], [other])
+
+
+def test_the_same_seed_draws_the_same_load() -> None:
+    assert list(Shop("7", 500).requests()) == list(Shop("7", 500).requests())
+    assert list(Shop("7", 500).requests()) != list(Shop("8", 500).requests())
