@@ -39,12 +39,15 @@ class _BuilderBatch:
     def __init__(self, builder: Any) -> None:
         self.builder = builder
 
-    def add(self, record: Outgoing) -> bool:
-        headers = (
-            record.headers if isinstance(record.headers, list) else list(record.headers)
-        )  # it takes no other
-        added = self.builder.append(timestamp=None, key=record.key, value=record.value, headers=headers)
-        return added is not None
+    def extend(self, records: Sequence[Outgoing], start: int) -> int:
+        append = self.builder.append
+        for at in range(start, len(records)):
+            _, key, value, headers = records[at]
+            if type(headers) is not list:
+                headers = list(headers)  # it takes no other
+            if append(timestamp=None, key=key, value=value, headers=headers) is None:
+                return at - start
+        return len(records) - start
 
 
 class _Sender:

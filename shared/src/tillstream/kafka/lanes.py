@@ -6,8 +6,11 @@ is bounded over all lanes together; a caller that would pass the bound is refuse
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, count, islice, repeat
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -15,9 +18,21 @@ import structlog
 from tillstream.contracts.topics import MAX_MESSAGE_BYTES
 from tillstream.errors import BrokerUnavailable, ProducerFull, RecordTooLarge, TillstreamError
 from tillstream.kafka.partitions import partition_of
-from tillstream.kafka.records import Outgoing, Place, PublishResult
+from tillstream.kafka.records import (
+    HEADER_OVERHEAD_BYTES,
+    RECORD_OVERHEAD_BYTES,
+    Outgoing,
+    Place,
+    PublishResult,
+)
 
 BATCH_FRAME_BYTES = 64  # what the log format puts around the records of a batch
+_PLACES_REMEMBERED = 65_536  # the same users come again and again
+
+# By position: C code reads many of them without a call to Python in between.
+_topic_of, _key_of, _value_of, _headers_of = (
+    itemgetter(Outgoing._fields.index(name)) for name in Outgoing._fields
+)
 
 _log = structlog.get_logger()
 
@@ -25,8 +40,8 @@ _log = structlog.get_logger()
 class Batch(Protocol):
     """Records on their way to one place."""
 
-    def add(self, record: Outgoing) -> bool:
-        """False when the batch is full; the first record always fits."""
+    def extend(self, records: Sequence[Outgoing], start: int) -> int:
+        """Take records from `start` on, as many as fit, and say how many; of the very first records one always fits."""
         ...
 
 
@@ -66,9 +81,12 @@ class _Call:
         self.given_up = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def settle(self, index: int, result: PublishResult) -> None:
-        self.results[index] = result
-        self.missing -= 1
+    def settle(self, at: Sequence[int], results: Iterable[PublishResult]) -> None:
+        """`results` go with the positions `at`, and may be endless."""
+        kept = self.results
+        for index, result in zip(at, results):  # noqa: B905 - one error stands for any number of records
+            kept[index] = result
+        self.missing -= len(at)
         if not self.missing and not self.done.done():
             self.done.set_result(None)
 
@@ -77,11 +95,41 @@ class _Call:
             self.done.set_exception(bug)
 
 
-class _Entry(NamedTuple):
-    record: Outgoing
+class _Chunk:
+    """What one call brings to one place: records and their positions in the call. `size` is what still waits."""
+
+    __slots__ = ("at", "call", "records", "size", "taken")
+
+    def __init__(self, call: _Call) -> None:
+        self.call = call
+        self.records: list[Outgoing] = []
+        self.at: list[int] = []
+        self.size = 0
+        self.taken = 0
+
+    def take(self, count: int) -> "_Piece":
+        """The next `count` records. Each counts as much as the other: only the sum of a chunk's pieces matters."""
+        left = len(self.records) - self.taken
+        size = self.size * count // left
+        piece = _Piece(self, self.taken, self.taken + count, size)
+        self.taken += count
+        self.size -= size
+        return piece
+
+    def rest(self) -> "_Piece":
+        return self.take(len(self.records) - self.taken)
+
+
+class _Piece(NamedTuple):
+    """Records of a chunk that go into one batch; most often all of them."""
+
+    chunk: _Chunk
+    start: int
+    end: int
     size: int
-    call: _Call
-    at: int
+
+    def settle(self, results: Iterable[PublishResult]) -> None:
+        self.chunk.call.settle(self.chunk.at[self.start : self.end], results)
 
 
 class _Lane[B: Batch]:
@@ -90,20 +138,20 @@ class _Lane[B: Batch]:
     def __init__(self, place: Place, lanes: "Lanes[B]") -> None:
         self.place = place
         self._lanes = lanes
-        self._queue: deque[_Entry] = deque()
+        self._queue: deque[_Chunk] = deque()
         self._queued_bytes = 0
-        self._under_way: list[_Entry] = []
-        self._full = asyncio.Event()
+        self._under_way: list[_Piece] = []
+        self._go = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<lane {self.place}: {len(self._queue)} records, {self._queued_bytes} bytes>"
+        return f"<lane {self.place}: {len(self._queue)} chunks, {self._queued_bytes} bytes>"
 
-    def put(self, entry: _Entry) -> None:
-        self._queue.append(entry)
-        self._queued_bytes += entry.size
+    def put(self, chunk: _Chunk) -> None:
+        self._queue.append(chunk)
+        self._queued_bytes += chunk.size
         if self._queued_bytes >= self._lanes.policy.batch_bytes:
-            self._full.set()
+            self._go.set()
         if self.task is None:
             self.task = asyncio.create_task(self._run(), name=f"lane {self.place}")
 
@@ -114,22 +162,22 @@ class _Lane[B: Batch]:
                 await self._send_one_batch()
         except asyncio.CancelledError:
             closed = PublishResult(error=BrokerUnavailable("The producer was closed before Kafka answered."))
-            for entry in self._clear():
-                entry.call.settle(entry.at, closed)
+            for piece in self._clear():
+                piece.settle(repeat(closed))
             raise
         except Exception as bug:  # noqa: BLE001 - handed on to every caller that waits for this lane
-            for entry in self._clear():
-                entry.call.fail(bug)
+            for piece in self._clear():
+                piece.chunk.call.fail(bug)
         finally:
             self.task = None
 
     async def _gather(self) -> None:
         """Wait for company. Later batches need no such wait: they gathered while the one before was under way."""
+        timer = asyncio.get_running_loop().call_later(self._lanes.policy.gather_s, self._go.set)
         try:
-            async with asyncio.timeout(self._lanes.policy.gather_s):
-                await self._full.wait()
-        except TimeoutError:
-            return
+            await self._go.wait()
+        finally:
+            timer.cancel()
 
     async def _send_one_batch(self) -> None:
         batch = self._fill()
@@ -139,17 +187,19 @@ class _Lane[B: Batch]:
         try:
             first_offset = await self._lanes.sender.send(batch, self.place)
         except TillstreamError as error:
-            for entry in sent:
-                entry.call.settle(entry.at, PublishResult(error=error))
+            for piece in sent:
+                piece.settle(repeat(PublishResult(error=error)))
         else:
-            for offset, entry in enumerate(sent, first_offset):
-                entry.call.settle(entry.at, PublishResult(self.place.partition, offset))
+            offsets = count(first_offset)
+            partition = repeat(self.place.partition)
+            for piece in sent:
+                piece.settle(map(PublishResult, partition, islice(offsets, piece.end - piece.start)))
         self._under_way = []
         self._lanes.release(sent)
 
-    def _clear(self) -> list[_Entry]:
+    def _clear(self) -> list[_Piece]:
         """Everything that is left, which this lane will not send any more."""
-        left = [*self._under_way, *self._queue]
+        left = [*self._under_way, *(chunk.rest() for chunk in self._queue)]
         self._under_way = []
         self._queue.clear()
         self._queued_bytes = 0
@@ -157,21 +207,30 @@ class _Lane[B: Batch]:
         return left
 
     def _fill(self) -> B:
-        """A batch of what waits; its entries are `_under_way`. What its caller gave up is dropped instead."""
+        """A batch of what waits; its pieces are `_under_way`. What its caller gave up is dropped instead."""
         batch = self._lanes.sender.new_batch()
-        dropped: list[_Entry] = []
         queue = self._queue
         while queue:
-            entry = queue[0]
-            if not entry.call.given_up and not batch.add(entry.record):
+            chunk = queue[0]
+            if chunk.call.given_up:
+                self._drop(queue.popleft())
+                continue
+            fitting = batch.extend(chunk.records, chunk.taken)
+            if fitting:
+                piece = chunk.take(fitting)
+                self._queued_bytes -= piece.size
+                self._under_way.append(piece)
+            if chunk.taken < len(chunk.records):
                 break
             queue.popleft()
-            self._queued_bytes -= entry.size
-            (dropped if entry.call.given_up else self._under_way).append(entry)
-        self._lanes.release(dropped)
         if self._queued_bytes < self._lanes.policy.batch_bytes:
-            self._full.clear()
+            self._go.clear()
         return batch
+
+    def _drop(self, chunk: _Chunk) -> None:
+        dropped = chunk.rest()
+        self._queued_bytes -= dropped.size
+        self._lanes.release([dropped])
 
 
 class Lanes[B: Batch]:
@@ -195,17 +254,17 @@ class Lanes[B: Batch]:
             return []
         if self._closed:
             raise BrokerUnavailable("The producer is closed.")
-        sizes = [record.size for record in records]
-        self._admit(len(records), sum(sizes))
+        size = _size(records)
+        self._admit(len(records), size)
         call = _Call(len(records))
         queued = False
         try:
             async with asyncio.timeout(deadline_s):
                 counts = {
-                    topic: await self.sender.partition_count(topic) for topic in {r.topic for r in records}
+                    topic: await self.sender.partition_count(topic) for topic in set(map(_topic_of, records))
                 }
                 queued = True
-                self._enqueue(records, sizes, counts, call)
+                self._enqueue(records, size, counts, call)
                 await call.done
         except TimeoutError:
             return _what_is_known(call, BrokerUnavailable(f"Kafka gave no answer within {deadline_s:g} s."))
@@ -214,7 +273,7 @@ class Lanes[B: Batch]:
         finally:
             call.given_up = True
             if not queued:
-                self._release(len(records), sum(sizes))
+                self._release(len(records), size)
         return _what_is_known(call, None)
 
     async def close(self, deadline_s: float) -> None:
@@ -230,9 +289,10 @@ class Lanes[B: Batch]:
             _log.warning("Closed before the broker answered for everything.", records=self.waiting_records)
             await asyncio.wait(unfinished)
 
-    def release(self, entries: Sequence[_Entry]) -> None:
+    def release(self, pieces: Sequence[_Piece]) -> None:
         """Called by a lane: these wait no longer."""
-        self._release(len(entries), sum(entry.size for entry in entries))
+        for piece in pieces:
+            self._release(piece.end - piece.start, piece.size)
 
     def _admit(self, records: int, size: int) -> None:
         if self.waiting_records + records > self.policy.max_records:
@@ -251,32 +311,84 @@ class Lanes[B: Batch]:
         self.waiting_bytes -= size
 
     def _enqueue(
-        self, records: Sequence[Outgoing], sizes: Sequence[int], counts: dict[str, int], call: _Call
+        self, records: Sequence[Outgoing], size: int, counts: Mapping[str, int], call: _Call
     ) -> None:
-        limit = self.policy.max_record_bytes
-        for index, (record, size) in enumerate(zip(records, sizes, strict=True)):
-            if size > limit:
-                self._release(1, size)
-                call.settle(
-                    index,
-                    PublishResult(error=RecordTooLarge(f"A record of {size} bytes; {limit} are allowed.")),
-                )
+        """Nothing between the first and the last line may wait: what is not in a lane is in nobody's hands."""
+        places = self._places(records, counts)
+        if size > self.policy.max_record_bytes:  # all together, so that most calls need not look at each
+            size = self._refuse_large(records, places, call)
+        chunks: dict[Place, _Chunk] = {}
+        for index, place in enumerate(places):
+            if place is None:
                 continue
-            self._lane(record, counts[record.topic]).put(_Entry(record, size, call, index))
+            chunk = chunks.get(place)
+            if chunk is None:
+                chunk = chunks[place] = _Chunk(call)
+            chunk.records.append(records[index])
+            chunk.at.append(index)
+        left = len(records) - places.count(None)
+        for place, chunk in chunks.items():
+            chunk.size = size * len(chunk.records) // left
+            size -= chunk.size
+            left -= len(chunk.records)
+            self._lane(place).put(chunk)
 
-    def _lane(self, record: Outgoing, partitions: int) -> _Lane[B]:
-        if record.key is None:
-            self._next_keyless += 1
-            partition = self._next_keyless % partitions
-        else:
-            partition = partition_of(record.key, partitions)
-        place = Place(record.topic, partition)
+    def _places(self, records: Sequence[Outgoing], counts: Mapping[str, int]) -> list[Place | None]:
+        topics = list(map(_topic_of, records))
+        keys = list(map(_key_of, records))
+        if None not in keys:
+            return list(map(place_of, topics, keys, map(counts.__getitem__, topics)))
+        return [
+            self._any_place(topic, counts[topic]) if key is None else place_of(topic, key, counts[topic])
+            for topic, key in zip(topics, keys, strict=True)
+        ]
+
+    def _any_place(self, topic: str, partitions: int) -> Place:
+        self._next_keyless += 1
+        return Place(topic, self._next_keyless % partitions)
+
+    def _refuse_large(self, records: Sequence[Outgoing], places: list[Place | None], call: _Call) -> int:
+        """Answer for what no broker takes, take its place away, and say how many bytes the others have."""
+        limit = self.policy.max_record_bytes
+        kept = 0
+        for index, record in enumerate(records):
+            size = record.size
+            if size <= limit:
+                kept += size
+                continue
+            places[index] = None
+            self._release(1, size)
+            too_large = RecordTooLarge(f"A record of {size} bytes; {limit} are allowed.")
+            call.settle([index], [PublishResult(error=too_large)])
+        return kept
+
+    def _lane(self, place: Place) -> _Lane[B]:
         lane = self._lanes.get(place)
         if lane is None:
             lane = self._lanes[place] = _Lane(place, self)
         return lane
 
 
+def _size(records: Sequence[Outgoing]) -> int:
+    """The sum of `Outgoing.size`, in one go."""
+    headers = list(map(_headers_of, records))
+    return (
+        RECORD_OVERHEAD_BYTES * len(records)
+        + sum(map(len, map(_value_of, records)))
+        + sum(map(len, filter(None, map(_key_of, records))))
+        + HEADER_OVERHEAD_BYTES * sum(map(len, headers))
+        + sum(map(len, chain.from_iterable(chain.from_iterable(headers))))
+    )
+
+
+@lru_cache(maxsize=_PLACES_REMEMBERED)
+def place_of(topic: str, key: bytes, partitions: int) -> Place:
+    """Where records of a key go."""
+    return Place(topic, partition_of(key, partitions))
+
+
 def _what_is_known(call: _Call, missing: TillstreamError | None) -> list[PublishResult]:
+    if not call.missing:
+        return call.results  # type: ignore[return-value] # none of them is missing
     unknown = PublishResult(error=missing)
     return [unknown if result is None else result for result in call.results]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from tillstream.errors import TillstreamError
@@ -59,11 +60,15 @@ class Outgoing(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that the record takes in a batch, at most, before compression."""
-        size = RECORD_OVERHEAD_BYTES + len(self.value) + (len(self.key) if self.key is not None else 0)
-        for name, value in self.headers:
-            size += HEADER_OVERHEAD_BYTES + len(name.encode()) + len(value)
-        return size
+        """Bytes that the record takes in a batch, at most, before compression. Names of headers are ASCII."""
+        headers = self.headers
+        return (
+            RECORD_OVERHEAD_BYTES
+            + len(self.value)
+            + (len(self.key) if self.key is not None else 0)
+            + HEADER_OVERHEAD_BYTES * len(headers)
+            + sum(map(len, chain.from_iterable(headers)))
+        )
 
 
 class PublishResult(NamedTuple):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pytest
 
@@ -22,11 +23,10 @@ class FakeBatch:
         self.records: list[Outgoing] = []
         self._limit = limit
 
-    def add(self, record: Outgoing) -> bool:
-        if len(self.records) >= self._limit:
-            return False
-        self.records.append(record)
-        return True
+    def extend(self, records: Sequence[Outgoing], start: int) -> int:
+        fitting = records[start : start + self._limit - len(self.records)]
+        self.records += fitting
+        return len(fitting)
 
 
 class FakeSender:
