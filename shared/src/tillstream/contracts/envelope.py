@@ -60,16 +60,21 @@ def headers_for(
     *, message_id: UUID, entity: Entity, source: str, accepted_at: datetime, position: int
 ) -> list[tuple[str, bytes]]:
     """The headers of a record. `source` keeps the rule for texts; `position` counts items of a request from 0."""
-    moment = accepted_at.astimezone(UTC).isoformat(timespec="microseconds")
     return [
         _SPEC_VERSION,
         ("ce_id", str(message_id).encode()),
         _TYPE_OF[entity],
         ("ce_source", source.encode()),
-        ("ce_time", f"{moment[:-_UTC_SUFFIX_CHARS]}Z".encode()),
+        time_header(accepted_at),
         ("ce_sequence", b"%d" % position),
         _CONTENT_TYPE,
     ]
+
+
+def time_header(accepted_at: datetime) -> tuple[str, bytes]:
+    """The one among them that says when."""
+    moment = accepted_at.astimezone(UTC).isoformat(timespec="microseconds")
+    return "ce_time", f"{moment[:-_UTC_SUFFIX_CHARS]}Z".encode()
 
 
 def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> Message:

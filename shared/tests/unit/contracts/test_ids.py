@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tillstream.contracts.ids import (
     NAMESPACE,
     new_id,
+    new_ids,
     payload_message_id,
     place_message_id,
     read_uuid,
@@ -95,3 +96,15 @@ def test_new_ids_differ_and_sort_by_time() -> None:
     assert {each.variant for each in made} == {RFC_4122}
     milliseconds = [each.int >> 80 for each in made]
     assert milliseconds == sorted(milliseconds)
+
+
+def test_many_new_ids_are_all_different_ascending_and_of_the_same_make_as_one() -> None:
+    before, made, after = new_id(), new_ids(2_000), new_id()
+    assert made == sorted(set(made))
+    ids = [UUID(text) for text in made]
+    assert [str(each) for each in ids] == made
+    assert {(each.version, each.variant) for each in ids} == {(7, RFC_4122)}
+    assert before.int >> 80 <= ids[0].int >> 80 == ids[-1].int >> 80 <= after.int >> 80
+    assert len({each.int >> 62 & 0x3 for each in ids}) == 1
+    assert len({each.int & (1 << 62) - 1 for each in ids}) == len(ids)
+    assert new_ids(0) == []
