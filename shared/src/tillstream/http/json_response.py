@@ -9,6 +9,7 @@ from tillstream.contracts.parsing import dump_json
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+_JSON_BYTES = JSON.encode()
 
 
 def json_response(
@@ -16,6 +17,19 @@ def json_response(
 ) -> Response:
     """A finished answer; FastAPI hands a Response on without looking into it."""
     return Response(dump_json(content), status, headers=headers, media_type=media_type)
+
+
+def finished_json(body: bytes, status: int) -> Response:
+    """The same for JSON that is written already; a third of the cost, which single records feel."""
+    return _Finished(body, status)
+
+
+class _Finished(Response):
+    def __init__(self, body: bytes, status: int) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", _JSON_BYTES)]
 
 
 class ExactJson(JSONResponse):

@@ -6,7 +6,6 @@ Both are needed: a body may come without a length or with a false one, and a cli
 import asyncio
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tillstream.http.problems import CLIENT_GONE, Problem
@@ -14,6 +13,8 @@ from tillstream.http.problems import CLIENT_GONE, Problem
 # A client that has sent its body whole before it reads gets to see its 413 only if somebody takes the body from it.
 MAX_DISCARDED_BYTES = 32 * 1024 * 1024
 CLOSE = {"Connection": "close"}
+# In the state of a request whose body came whole with its head: then nothing waits, and no timer is needed.
+BODY_IS_HERE_KEY = "tillstream.body_is_here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,23 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         declared = _declared_length(scope)
-        reader = _BoundedReader(receive, self._limits, declared)
+        reader = _BoundedReader(
+            receive, self._limits, declared, is_here=BODY_IS_HERE_KEY in scope.get("state", ())
+        )
         await self._app(scope, reader.receive, send)
 
 
 class _BoundedReader:
     """The `receive` of one request."""
 
-    def __init__(self, receive: Receive, limits: BodyLimits, declared: int | None) -> None:
+    def __init__(
+        self, receive: Receive, limits: BodyLimits, declared: int | None, *, is_here: bool = False
+    ) -> None:
         self._receive = receive
         self._limits = limits
         self._declared = declared
         self._deadline = asyncio.get_running_loop().time() + limits.read_s
+        self._is_here = is_here
         self._seen = 0
         self._complete = False
 
@@ -65,18 +71,21 @@ class _BoundedReader:
         return message
 
     async def _next(self) -> Message:
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            raise Problem(
-                408, f"The body did not arrive within {self._limits.read_s:g} s.", headers=CLOSE
-            ) from None
+        message = await (self._receive() if self._is_here else self._receive_in_time())
         if message["type"] == "http.disconnect":
             raise Problem(CLIENT_GONE, "The client went away before its body was complete.")
         self._seen += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         return message
+
+    async def _receive_in_time(self) -> Message:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._receive()
+        except TimeoutError:
+            raise Problem(
+                408, f"The body did not arrive within {self._limits.read_s:g} s.", headers=CLOSE
+            ) from None
 
     async def _refuse_size(self) -> None:
         if self._declared is None or self._declared <= MAX_DISCARDED_BYTES:
@@ -86,5 +95,10 @@ class _BoundedReader:
 
 
 def _declared_length(scope: Scope) -> int | None:
-    value = Headers(scope=scope).get("content-length", "")
-    return int(value) if value.isascii() and value.isdigit() else None
+    value = header(scope, b"content-length") or b""
+    return int(value) if value.isdigit() else None
+
+
+def header(scope: Scope, wanted: bytes) -> bytes | None:
+    """The first header of that name, in lower case; most requests have few, and no dictionary is worth making."""
+    return next((value for name, value in scope["headers"] if name == wanted), None)

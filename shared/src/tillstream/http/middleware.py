@@ -1,22 +1,34 @@
 """Around every request: its id, its log line, its metrics, and the last resort when a bug escapes."""
 
+import os
 import re
 import time
 from collections.abc import Callable
+from itertools import count
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tillstream.http.problems import CLIENT_GONE, Problem, problem_response
+from tillstream.http.limits import header
+from tillstream.http.problems import CLIENT_GONE, bug_problem, problem_response
 from tillstream.observe.metrics import Metrics
 
 REQUEST_ID_HEADER = "X-Request-Id"
+REQUEST_ID_KEY = "tillstream.request_id"  # in the scope
 OTHER_ROUTE = "other"
-SERVER_ERROR = 500
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PROCESS_NAME_BYTES = 8
+_REQUEST_ID_NAME = REQUEST_ID_HEADER.lower().encode()
+_is_request_id = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 _log = structlog.get_logger()
+
+
+def numbered_ids() -> Callable[[], str]:
+    """Ids of requests for a process that answers thousands a second: what this process is called, and a number."""
+    process = os.urandom(_PROCESS_NAME_BYTES).hex()
+    numbers = count(1)
+    return lambda: f"{process}-{next(numbers)}"
 
 
 class RequestLog:
@@ -36,46 +48,77 @@ class RequestLog:
         self._metrics = metrics
         self._new_id = new_id
         self._quiet_routes = quiet_routes
+        # Bound once: on a line that every request writes, finding the logger anew is a third of the cost.
+        self._log = _log.bind()
+        self._in_flight = 0
+        metrics.http_requests_in_flight.set_function(lambda: self._in_flight)
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else str(self._new_id())
+        given = header(scope, _REQUEST_ID_NAME)
+        request_id = given.decode() if given and _is_request_id(given) else str(self._new_id())
         answer = _Answer(send, request_id)
         began = time.perf_counter()
-        self._metrics.http_requests_in_flight.inc()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, answer.send)
-            except Exception:  # noqa: BLE001 - the edge of a request: logged, and answered with a 500
-                await self._answer_bug(scope, receive, answer)
-            finally:
-                self._metrics.http_requests_in_flight.dec()
-                self._record(scope, answer.status, time.perf_counter() - began)
+        self._in_flight += 1
+        scope[REQUEST_ID_KEY] = request_id
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:  # noqa: BLE001 - the edge of a request: logged, and answered with a 500
+            await self._answer_bug(scope, receive, answer)
+        finally:
+            self._in_flight -= 1
+            self._record(scope, answer, time.perf_counter() - began)
 
     async def _answer_bug(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        _log.exception("A request met a bug.", method=scope["method"], path=scope["path"][:200])
+        _log.exception(
+            "A request met a bug.",
+            request_id=answer.request_id,
+            method=scope["method"],
+            path=scope["path"][:200],
+        )
         if answer.status is None:
-            problem = Problem(
-                SERVER_ERROR, "Something went wrong on our side; the request id leads to the log line."
-            )
-            await problem_response(problem)(scope, receive, answer.send)
+            await problem_response(bug_problem())(scope, receive, answer.send)
 
-    def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
+    def _record(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
         route = str(getattr(scope.get("route"), "path", OTHER_ROUTE))
-        code = status if status is not None else CLIENT_GONE
-        self._metrics.http_requests.labels(route, str(code)).inc()
-        self._metrics.http_request_seconds.labels(route).observe(seconds)
-        write = _log.debug if route in self._quiet_routes else _log.info
+        code = answer.status if answer.status is not None else CLIENT_GONE
+        requests, duration = self._counters(route, code)
+        requests.inc()
+        duration.observe(seconds)
+        write = self._log.debug if route in self._quiet_routes else self._log.info
         write(
             f"Answered {scope['method']} {route} with {code}.",
+            request_id=answer.request_id,
             method=scope["method"],
             route=route,
             status=code,
             seconds=round(seconds, 6),
         )
+
+    def _counters(self, route: str, code: int) -> tuple[Counter, Histogram]:
+        """As many as there are routes and codes; looking them up by label costs thrice as much as counting."""
+        found = self._counted.get((route, code))
+        if found is None:
+            found = (
+                self._metrics.http_requests.labels(route, str(code)),
+                self._metrics.http_request_seconds.labels(route),
+            )
+            self._counted[route, code] = found
+        return found
+
+
+class RequestContext:
+    """ASGI middleware, inside of RequestLog: whatever is logged within the request carries its id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with structlog.contextvars.bound_contextvars(request_id=scope.get(REQUEST_ID_KEY)):
+            await self._app(scope, receive, send)
 
 
 class _Answer:
@@ -83,11 +126,11 @@ class _Answer:
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._request_id = request_id
+        self.request_id = request_id
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._request_id
+            message["headers"] = [*message.get("headers", ()), (_REQUEST_ID_NAME, self.request_id.encode())]
         await self._send(message)

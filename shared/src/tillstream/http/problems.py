@@ -58,12 +58,18 @@ def unavailable(detail: str, *, extra: Mapping[str, Any] | None = None) -> Probl
     return Problem(503, detail, extra=extra, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+def bug_problem() -> Problem:
+    """500: for a bug, whoever meets it first."""
+    return Problem(500, "Something went wrong on our side; the request id leads to the log line.")
+
+
 def install_handlers(app: FastAPI) -> None:
     """Turn every error of a request into a problem. What is left unhandled here is a bug: see `middleware`."""
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(Retryable, _answer_retryable)
+    app.add_exception_handler(Exception, _answer_bug)
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:
@@ -92,6 +98,11 @@ async def _answer_http_exception(_request: Request, error: Exception) -> Respons
 
 async def _answer_retryable(_request: Request, error: Exception) -> Response:
     return problem_response(unavailable(str(error)))
+
+
+async def _answer_bug(_request: Request, _error: Exception) -> Response:
+    """Starlette raises the error again when this is sent, and RequestLog writes it down."""
+    return problem_response(bug_problem())
 
 
 def _parameter_error(error: Mapping[str, Any]) -> dict[str, str]:

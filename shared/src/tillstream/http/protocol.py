@@ -5,6 +5,8 @@ from typing import Any, override
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tillstream.http.limits import BODY_IS_HERE_KEY
+
 PATIENCE_S = 10.0
 MAX_HEAD_BYTES = 65_536
 
@@ -62,6 +64,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self.cycle.scope["state"][BODY_IS_HERE_KEY] = (
+            True  # the app runs later, and looks once, when it starts
+        )
         self._in_head = True
         self._moved_on = True
         self._head_bytes = 0
