@@ -4,12 +4,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ingest_api.ingest_batch import Bad, Batch, Fate, Result
+from ingest_api.ingest_batch import AllAccepted, Bad, Batch, Fate, Result
 from ingest_api.policy import IngestPolicy
 from ingest_api.read_body import UnreadableLine
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.parsing import dump_json
-from tillstream.http.json_response import json_response
+from tillstream.http.json_response import finished_json, json_response
 from tillstream.http.problems import Problem, problem_response, unavailable
 
 PLURAL: dict[Entity, str] = {
@@ -21,8 +21,10 @@ PLURAL: dict[Entity, str] = {
 ELLIPSIS = "…"
 
 
-def answer(batch: Batch, result: Result, policy: IngestPolicy) -> Response:
+def answer(batch: Batch, result: Result | AllAccepted, policy: IngestPolicy) -> Response:
     """202 when every good item is acknowledged, 422 when none is good, else 503 with what is known of each."""
+    if isinstance(result, AllAccepted):
+        return finished_json(_all_accepted(result.ids), 202)
     body = _body(batch, result, policy)
     if result.problem is not None:
         body["items"] = [
@@ -36,6 +38,16 @@ def answer(batch: Batch, result: Result, policy: IngestPolicy) -> Response:
         detail = f"No item is good. The first one: {first.refusal.message}"
         return problem_response(Problem(422, detail, extra=body))
     return json_response(body, 202)
+
+
+def _all_accepted(ids: list[str]) -> bytes:
+    """What `_body` says of such a batch, put together from what is at hand; ids need no quoting."""
+    list_of_ids = b'["%b"]' % '","'.join(ids).encode()
+    return b'{"inserted":%d,"rejected":0,"invalid_events":[],"event_ids":%b,"message_ids":%b}' % (
+        len(ids),
+        list_of_ids,
+        list_of_ids,
+    )
 
 
 def _body(batch: Batch, result: Result, policy: IngestPolicy) -> dict[str, Any]:

@@ -12,16 +12,18 @@ from prometheus_client import CollectorRegistry
 from ingest_api.broker_link import BrokerLink
 from ingest_api.descriptions import DESCRIPTION, TITLE, components
 from ingest_api.ingest_batch import IngestBatch
+from ingest_api.parameters import IDEMPOTENCY_HEADER, SOURCE_HEADER
 from ingest_api.policy import DEFAULT_POLICY, IngestPolicy
 from ingest_api.room import Room
-from ingest_api.routes import HEALTH_PATH, IDEMPOTENCY_HEADER, SOURCE_HEADER, Door, add_routes
+from ingest_api.routes import HEALTH_PATH, Door, add_routes, short_routes
 from ingest_api.settings import IngestSettings
 from tillstream.clock import Clock, SystemClock
-from tillstream.contracts.ids import new_id
 from tillstream.errors import TillstreamError
 from tillstream.http.app import make_app
 from tillstream.http.limits import BodyLimits
+from tillstream.http.middleware import numbered_ids
 from tillstream.http.protocol import BoundedHttpProtocol
+from tillstream.http.shortcut import ShortRoute
 from tillstream.kafka.aio import AioProducer, ProducerPolicy
 from tillstream.kafka.ports import Producer
 from tillstream.observe.definitions import Process
@@ -47,7 +49,7 @@ class App:
         self.health.add_probe("kafka", self.link.probe)
         ingest = IngestBatch(self.link.publish, clock, settings.shop_timezone, self.metrics, policy)
         door = Door(ingest, Room(policy.max_bytes_in_hand), self.health, clock, policy)
-        self.asgi = _asgi(settings, self.metrics, policy)
+        self.asgi = _asgi(settings, self.metrics, policy, short_routes(door))
         add_routes(self.asgi, door)
         self.web = WebServer(self.asgi, settings.bind_host, settings.ingest_port, BoundedHttpProtocol)
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
@@ -109,16 +111,19 @@ async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
         await app.work(stop)
 
 
-def _asgi(settings: IngestSettings, metrics: Metrics, policy: IngestPolicy) -> FastAPI:
+def _asgi(
+    settings: IngestSettings, metrics: Metrics, policy: IngestPolicy, shortcuts: dict[str, ShortRoute]
+) -> FastAPI:
     return make_app(
         title=TITLE,
         version=version(PACKAGE),
         description=DESCRIPTION,
         metrics=metrics,
-        new_id=new_id,
+        new_id=numbered_ids(),
         body_limits=BodyLimits(policy.max_body_bytes, policy.read_s),
         cors_origins=settings.cors_origins,
         cors_headers=(SOURCE_HEADER, IDEMPOTENCY_HEADER),
         quiet_routes=frozenset({HEALTH_PATH}),
         components=components(),
+        shortcuts=shortcuts,
     )

@@ -27,6 +27,9 @@ class BrokerLink:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
+        self._records = self._bytes = 0
+        metrics.producer_buffered_records.set_function(lambda: self._records)
+        metrics.producer_buffered_bytes.set_function(lambda: self._bytes)
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -58,16 +61,16 @@ class BrokerLink:
         self._require_connection()
         size = sum(len(record.value) for record in records)
         began = self._clock.monotonic()
-        self._metrics.producer_buffered_records.inc(len(records))
-        self._metrics.producer_buffered_bytes.inc(size)
+        self._records += len(records)
+        self._bytes += size
         try:
             results = await self._producer.publish(records, self._policy.publish_s)
         except BrokerUnavailable as error:
             self._count(records, [PublishResult(error=error)] * len(records))
             raise
         finally:
-            self._metrics.producer_buffered_records.dec(len(records))
-            self._metrics.producer_buffered_bytes.dec(size)
+            self._records -= len(records)
+            self._bytes -= size
             self._metrics.producer_publish_seconds.observe(self._clock.monotonic() - began)
         self._count(records, results)
         return results
@@ -96,8 +99,10 @@ class BrokerLink:
             raise BrokerUnavailable("The broker has not answered yet since this process started.")
 
     def _count(self, records: Sequence[Outgoing], results: Sequence[PublishResult]) -> None:
-        failed = [record for record, result in zip(records, results, strict=True) if result.error is not None]
-        for record in failed:
-            self._metrics.producer_failed_records.labels(record.topic).inc()
+        failed = [
+            record.topic for record, result in zip(records, results, strict=True) if result.error is not None
+        ]
+        for topic in failed:
+            self._metrics.producer_failed_records.labels(topic).inc()
         if len(failed) < len(records):
             self._metrics.succeeded("publish", self._clock)

@@ -5,15 +5,17 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from ingest_api.plain_events import PlainEvents, read_plain
 from ingest_api.policy import IngestPolicy
-from ingest_api.read_body import UnreadableLine
+from ingest_api.read_body import NDJSON_TYPE, UnreadableLine, items_of, lines_of
 from ingest_api.request_headers import RequestHeaders
 from tillstream.clock import Clock
 from tillstream.contracts.entities import TOPIC_OF, Entity
-from tillstream.contracts.ids import new_id, request_message_id, resolve_event_id
+from tillstream.contracts.ids import new_id, new_ids, request_message_id, resolve_event_id
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import KEY_FIELD, check, key_of, to_json, too_large
@@ -24,6 +26,8 @@ from tillstream.observe.metrics import Metrics
 
 # What `resolve_event_id` leaves as it is. Most ids are of this form, and a match costs a tenth of making a UUID.
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+_error_of = attrgetter("error")
 
 Publish = Callable[[Sequence[Outgoing]], Awaitable[list[PublishResult]]]
 
@@ -52,14 +56,14 @@ class Bad(NamedTuple):
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """One request. With `idempotency_key` the ids that the door makes are the same on every attempt."""
 
     entity: Entity
     route: str
     source: str
-    items: list[object]
+    body: bytes
+    kind: str
     idempotency_key: str | None
 
 
@@ -71,6 +75,12 @@ class Result:
     bad: list[Bad] = field(default_factory=list)
     fates: list[Fate] = field(default_factory=list)
     problem: str | None = None
+
+
+class AllAccepted(NamedTuple):
+    """A result without anything to tell: every item was good and is acknowledged. Events only: an id is all they have."""
+
+    ids: list[str]
 
 
 class IngestBatch:
@@ -85,45 +95,77 @@ class IngestBatch:
         self._metrics = metrics
         self._policy = policy
 
-    async def run(self, batch: Batch) -> Result:
-        """May be repeated: what has an id of its own, or a key, gets the same message ids again."""
+    async def run(self, batch: Batch) -> Result | AllAccepted:
+        """May be repeated: what has an id of its own, or a key, gets the same message ids again.
+
+        Raises Problem for a body that is no good as a whole; see `items_of`.
+        """
+        rules = Rules(self._clock.now(), self._shop_timezone)
+        headers = RequestHeaders(batch.entity, batch.source, rules.accepted_at)
+        if batch.entity is Entity.EVENT:
+            plain = read_plain(_texts(batch), rules, self._policy.max_items)
+            if plain is not None:
+                return await self._run_plain(batch, plain, headers)
         result = Result()
-        records = await self._check_all(batch, result)
+        items = items_of(batch.body, batch.kind, self._policy)
+        records = await self._check_all(batch, items, rules, headers, result)
         if records:
-            await self._publish_all(records, batch, result)
+            self._settle(await self._answers(records), batch, result)
         self._count(batch.entity, result)
         return result
 
-    async def _check_all(self, batch: Batch, result: Result) -> list[Outgoing]:
-        rules = Rules(self._clock.now(), self._shop_timezone)
-        headers = RequestHeaders(batch.entity, batch.source, rules.accepted_at)
+    async def _run_plain(
+        self, batch: Batch, plain: PlainEvents, headers: RequestHeaders
+    ) -> Result | AllAccepted:
+        ids = _ids(batch, plain.given_ids)
+        records: list[Outgoing] = []
+        for start in range(0, len(ids), self._policy.slice_items):
+            if start:
+                await asyncio.sleep(0)
+            records += plain.records(ids, headers, slice(start, start + self._policy.slice_items))
+        answers = await self._answers(records)
+        if isinstance(answers, list) and not any(map(_error_of, answers)):
+            self._metrics.ingest_accepted_records.labels(batch.entity).inc(len(ids))
+            return AllAccepted(ids)
+        result = Result(good=list(map(Good, range(len(ids)), ids, ids)))
+        self._settle(answers, batch, result)
+        self._count(batch.entity, result)
+        return result
+
+    async def _check_all(
+        self, batch: Batch, items: list[object], rules: Rules, headers: RequestHeaders, result: Result
+    ) -> list[Outgoing]:
         records: list[Outgoing] = []
         size = self._policy.slice_items
-        for start in range(0, len(batch.items), size):
+        for start in range(0, len(items), size):
             if start:
                 await asyncio.sleep(0)  # others' turn: a large batch takes a tenth of a second
-            records += _check_slice(batch, start, batch.items[start : start + size], headers, rules, result)
+            records += _check_slice(batch, start, items[start : start + size], headers, rules, result)
         return records
 
-    async def _publish_all(self, records: list[Outgoing], batch: Batch, result: Result) -> None:
+    async def _answers(self, records: list[Outgoing]) -> list[PublishResult] | BrokerUnavailable:
+        """One for each record; or the one error for which nothing was sent."""
         try:
-            answers = await self._publish(records)
+            return await self._publish(records)
         except BrokerUnavailable as error:
-            result.problem = str(error)
             # Everything else that publish cannot do it says per record; what it raises was never sent.
-            result.fates = [Fate.NOT_SENT] * len(result.good)
-            return
-        self._settle(answers, batch, result)
+            return error
 
-    def _settle(self, answers: list[PublishResult], batch: Batch, result: Result) -> None:
-        if all(answer.error is None for answer in answers):
+    def _settle(self, answers: list[PublishResult] | BrokerUnavailable, batch: Batch, result: Result) -> None:
+        if isinstance(answers, BrokerUnavailable):
+            result.problem = str(answers)
+            result.fates = [Fate.NOT_SENT] * len(result.good)
+        elif any(map(_error_of, answers)):
+            self._settle_each(answers, items_of(batch.body, batch.kind, self._policy), result)
+        else:
             result.fates = [Fate.ACKNOWLEDGED] * len(answers)
-            return
+
+    def _settle_each(self, answers: list[PublishResult], items: list[object], result: Result) -> None:
         kept: list[Good] = []
         for good, answer in zip(result.good, answers, strict=True):
             if isinstance(answer.error, RecordTooLarge):
                 refusal = Refusal(Reason.RECORD_TOO_LARGE, str(answer.error))
-                result.bad.append(Bad(good.position, batch.items[good.position], refusal))
+                result.bad.append(Bad(good.position, items[good.position], refusal))
                 continue
             kept.append(good)
             result.fates.append(_fate(answer))
@@ -149,6 +191,24 @@ def retry_key(entity: Entity, given: str | None) -> str | None:
     if given is not None or entity is Entity.EVENT:
         return given
     return str(new_id())
+
+
+def _texts(batch: Batch) -> bytes | list[bytes]:
+    return lines_of(batch.body) if batch.kind == NDJSON_TYPE else batch.body
+
+
+def _ids(batch: Batch, given: list[str | None]) -> list[str]:
+    """The id of every event: what came with it, or a new one."""
+    missing = given.count(None)
+    if not missing:
+        return [each for each in given if each is not None]
+    if batch.idempotency_key is not None:
+        return [each or _made_id(batch, position) for position, each in enumerate(given)]
+    made = new_ids(missing)
+    if missing == len(given):
+        return made
+    each_made = iter(made)
+    return [each or next(each_made) for each in given]
 
 
 def _check_slice(

@@ -75,9 +75,13 @@ def _document(body: bytes) -> list[object]:
     return document if isinstance(document, list) else [document]
 
 
+def lines_of(body: bytes) -> list[bytes]:
+    """The lines of an NDJSON body. Blank lines are skipped; they are bounded by the size of the body."""
+    return [line for line in body.split(b"\n") if line.strip(b" \t\r")]
+
+
 def _lines(body: bytes, policy: IngestPolicy) -> list[object]:
-    """Blank lines are skipped. They are bounded by the size of the body, the others by the number of items."""
-    lines = [line for line in body.split(b"\n") if line.strip(b" \t\r")]
+    lines = lines_of(body)
     if len(lines) > policy.max_items:
         raise _too_many(policy)
     return [_line(line) for line in lines]

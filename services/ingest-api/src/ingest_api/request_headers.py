@@ -1,30 +1,44 @@
 """The headers of a request's records. They differ in id and position only, so the rest is made once."""
 
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import count
 from uuid import UUID
 
 from tillstream.contracts.entities import Entity
-from tillstream.contracts.envelope import headers_for
+from tillstream.contracts.envelope import headers_for, time_header
 
-_ID = "ce_id"
-_POSITION = "ce_sequence"
+_FRAMES_KEPT = 1_024  # sources; a process meets few of them, again and again
 _NO_ID = UUID(int=0)
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+Headers = list[tuple[str, bytes]]
+
+
+@lru_cache(maxsize=_FRAMES_KEPT)
+def _frame(entity: Entity, source: str) -> Headers:
+    return headers_for(message_id=_NO_ID, entity=entity, source=source, accepted_at=_NO_TIME, position=0)
+
+
+_NAMES = [name for name, _ in _frame(Entity.EVENT, "")]
+_ID_AT, _TIME_AT, _POSITION_AT = (_NAMES.index(name) for name in ("ce_id", "ce_time", "ce_sequence"))
 
 
 class RequestHeaders:
     """`of` gives what `headers_for` would, at a sixth of its cost."""
 
     def __init__(self, entity: Entity, source: str, accepted_at: datetime) -> None:
-        self._frame = headers_for(
-            message_id=_NO_ID, entity=entity, source=source, accepted_at=accepted_at, position=0
-        )
-        names = [name for name, _ in self._frame]
-        self._id_at = names.index(_ID)
-        self._position_at = names.index(_POSITION)
+        self._frame = _frame(entity, source).copy()
+        self._frame[_TIME_AT] = time_header(accepted_at)
 
-    def of(self, message_id: str, position: int) -> list[tuple[str, bytes]]:
+    def of(self, message_id: str, position: int) -> Headers:
         """`message_id` is the canonical text of a UUID."""
         headers = self._frame.copy()
-        headers[self._id_at] = (_ID, message_id.encode())
-        headers[self._position_at] = (_POSITION, b"%d" % position)
+        headers[_ID_AT] = ("ce_id", message_id.encode())
+        headers[_POSITION_AT] = ("ce_sequence", b"%d" % position)
         return headers
+
+    def of_all(self, message_ids: Sequence[str], start: int) -> Iterator[Headers]:
+        """The same for many ids, whose positions count from `start`."""
+        return map(self.of, message_ids, count(start))

@@ -2,63 +2,37 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Query
-from pydantic import Field
+from fastapi import Depends, FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from ingest_api.answers import PLURAL, answer
 from ingest_api.descriptions import HEALTH_RESPONSES, request_body, responses, summary
 from ingest_api.ingest_batch import Batch, IngestBatch, retry_key
+from ingest_api.parameters import (
+    IDEMPOTENCY_HEADER,
+    SOURCE_HEADER,
+    IdempotencyHeader,
+    IngestParameters,
+    SourceHeader,
+)
+from ingest_api.plain_parameters import Incoming, plain_parameters
 from ingest_api.policy import IngestPolicy
-from ingest_api.read_body import items_of, media_type, read_body
+from ingest_api.read_body import media_type, read_body
 from ingest_api.room import Room
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import DEFAULT_SOURCE
 from tillstream.http.json_response import json_response
-from tillstream.http.parameters import (
-    Form,
-    Parameters,
-    bad_parameter,
-    refuse_repeated,
-    refuse_repeated_headers,
-)
+from tillstream.http.parameters import Parameters, bad_parameter, refuse_repeated, refuse_repeated_headers
+from tillstream.http.shortcut import ShortRoute, Taken
 from tillstream.observe.health import Health
 
 HEALTH_PATH = "/health"
-SOURCE_HEADER = "X-Source"
-IDEMPOTENCY_HEADER = "Idempotency-Key"
-
-Source = Annotated[
-    str,
-    Form(r"^[A-Za-z0-9._-]{1,64}$", "be 1 to 64 letters from A to Z, digits, dots, underscores and hyphens"),
-]
-IdempotencyKey = Annotated[
-    str, Form(r"^[!-~]{1,255}$", "be 1 to 255 printable ASCII characters without a space")
-]
-SourceHeader = Annotated[
-    Source | None,
-    Header(
-        alias=SOURCE_HEADER,
-        description=f"The application or partner that sends it; ids belong to it. `{DEFAULT_SOURCE}` by default.",
-    ),
-]
-IdempotencyHeader = Annotated[
-    IdempotencyKey | None,
-    Header(
-        alias=IDEMPOTENCY_HEADER,
-        description="Unique to this body, best a UUID. The same body under the same key is stored once.",
-    ),
-]
-
-
-class IngestParameters(Parameters):
-    source: Source | None = Field(
-        default=None, description=f"Who sends it; the same as the header {SOURCE_HEADER}."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +44,16 @@ class Door:
     health: Health
     clock: Clock
     policy: IngestPolicy
+
+    async def take(self, request: Incoming, receive: Receive) -> Response:
+        """The one road of a request, whichever way its parameters were read."""
+        with self.room.seat() as seat:
+            body = await read_body(receive, seat)
+            key = retry_key(request.entity, request.idempotency_key)
+            batch = Batch(
+                request.entity, ingest_path(request.entity), request.source, body, request.kind, key
+            )
+            return answer(batch, await self.ingest.run(batch), self.policy)
 
 
 def add_routes(app: FastAPI, door: Door) -> None:
@@ -100,13 +84,27 @@ def add_routes(app: FastAPI, door: Door) -> None:
     )
 
 
+def short_routes(door: Door) -> dict[str, ShortRoute]:
+    """The same four routes for requests whose parameters are plainly good; all others go by `add_routes`."""
+    return {
+        ingest_path(entity): ShortRoute(ingest_path(entity), "POST", _short(entity, door))
+        for entity in PLURAL
+    }
+
+
 def ingest_path(entity: Entity) -> str:
     return f"/ingest/{PLURAL[entity]}"
 
 
-def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
-    route = ingest_path(entity)
+def _short(entity: Entity, door: Door) -> Callable[[Scope], Taken | None]:
+    def take(scope: Scope) -> Taken | None:
+        request = plain_parameters(entity, scope)
+        return None if request is None else partial(door.take, request)
 
+    return take
+
+
+def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
     async def ingest(
         request: Request,
         query: Annotated[IngestParameters, Query()],
@@ -115,11 +113,7 @@ def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
     ) -> Response:
         sender = _one_source(query.source, source_header)
         kind = media_type(request.headers)
-        with door.room.seat() as seat:
-            body = await read_body(request.receive, seat)
-            items = items_of(body, kind, door.policy)
-            batch = Batch(entity, route, sender, items, retry_key(entity, idempotency_key))
-            return answer(batch, await door.ingest.run(batch), door.policy)
+        return await door.take(Incoming(entity, sender, kind, idempotency_key), request.receive)
 
     return ingest
 
