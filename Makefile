@@ -7,7 +7,7 @@ IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
-.PHONY: help up down status logs demo quarantine partitions bench bench-worker chaos chaos-canaries test check format-check lint types arrows clean
+.PHONY: help up down status logs demo quarantine partitions bench bench-worker bench-ingest chaos chaos-canaries test check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
@@ -28,6 +28,8 @@ bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts so
 	$(NATIVE) run python bench/figures.py
 bench-worker: ## the worker on a backlog beside a raw COPY, on a stack of its own (EVENTS=1000000 RUNS=5 IDS=random)
 	$(IN_ENV) python bench/worker.py
+bench-ingest: ## the door beside a plain Flask service, on a stack of its own (ROUNDS=, SECONDS=)
+	$(IN_ENV) env PYTHONPATH=infra/native:tests python bench/ingest.py
 chaos: ## break everything on a stack of its own and count (EVENTS=, FAULTS=, SEED=); docs/runbooks/chaos.md
 	$(CHAOS) chaos $(ARGS)
 chaos-canaries: ## planted bugs, each of which the counting must catch
