@@ -53,9 +53,16 @@ def problem_response(problem: Problem) -> Response:
     return json_response(body, problem.status, headers=problem.headers, media_type=PROBLEM_JSON)
 
 
-def unavailable(detail: str, *, extra: Mapping[str, Any] | None = None) -> Problem:
-    """503: nothing is wrong with the request; the client may send it again after RETRY_AFTER_S."""
-    return Problem(503, detail, extra=extra, headers={"Retry-After": str(RETRY_AFTER_S)})
+def unavailable(
+    detail: str, *, extra: Mapping[str, Any] | None = None, retry_after_s: int = RETRY_AFTER_S
+) -> Problem:
+    """503: nothing is wrong with the request; the client may send it again after `retry_after_s`."""
+    return Problem(503, detail, extra=extra, headers={"Retry-After": str(retry_after_s)})
+
+
+def too_many(detail: str, *, retry_after_s: int) -> Problem:
+    """429: nothing is wrong with the request but that this client sends so many of them."""
+    return Problem(429, detail, headers={"Retry-After": str(retry_after_s)})
 
 
 def bug_problem() -> Problem:

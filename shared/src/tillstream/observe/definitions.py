@@ -142,6 +142,22 @@ _INGEST = (
         _APIS[:1],
         Label.ENTITY,
     ),
+    _gauge("ingest_bytes_in_hand", "Bytes of bodies, each from its arrival to its answer.", _APIS[:1]),
+    _gauge(
+        "ingest_drained_bytes_per_second",
+        "How fast the broker takes what is in hand; `Retry-After` is made from it.",
+        _APIS[:1],
+    ),
+    _counter(
+        "ingest_throttled_requests",
+        "Requests answered with 429: under pressure, of the client that holds the most.",
+        _APIS[:1],
+    ),
+    _counter(
+        "ingest_key_conflicts",
+        "Requests refused because their Idempotency-Key came with another body before.",
+        _APIS[:1],
+    ),
 )
 _PRODUCER = (
     _gauge("producer_buffered_records", "Records waiting for the broker's acknowledgement.", _PRODUCERS),
