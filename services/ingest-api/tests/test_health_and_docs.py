@@ -62,7 +62,7 @@ async def test_document_describes_every_route_with_schema_and_examples(bench: Be
     )
     for entity, plural in PLURAL.items():
         operation = document["paths"][f"/ingest/{plural}"]["post"]
-        assert set(operation["responses"]) == {"202", "400", "408", "413", "415", "422", "503"}
+        assert set(operation["responses"]) == {"202", "400", "408", "413", "415", "422", "429", "503"}
         content = operation["requestBody"]["content"]
         assert set(content) == {"application/json", "application/x-ndjson"}
         assert content["application/json"]["examples"]

@@ -1,5 +1,6 @@
 """From a result to an answer: the same members whatever the status, so that a client reads one shape."""
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -21,7 +22,9 @@ PLURAL: dict[Entity, str] = {
 ELLIPSIS = "…"
 
 
-def answer(batch: Batch, result: Result | AllAccepted, policy: IngestPolicy) -> Response:
+def answer(
+    batch: Batch, result: Result | AllAccepted, policy: IngestPolicy, retry_after_s: Callable[[], int]
+) -> Response:
     """202 when every good item is acknowledged, 422 when none is good, else 503 with what is known of each."""
     if isinstance(result, AllAccepted):
         return finished_json(_all_accepted(result.ids), 202)
@@ -32,7 +35,7 @@ def answer(batch: Batch, result: Result | AllAccepted, policy: IngestPolicy) -> 
             for good, fate in zip(result.good, result.fates, strict=True)
         ]
         body["idempotency_key"] = batch.idempotency_key
-        return problem_response(unavailable(result.problem, extra=body))
+        return problem_response(unavailable(result.problem, extra=body, retry_after_s=retry_after_s()))
     if not result.good:
         first = result.bad[0]
         detail = f"No item is good. The first one: {first.refusal.message}"

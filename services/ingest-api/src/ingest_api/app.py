@@ -11,12 +11,14 @@ from prometheus_client import CollectorRegistry
 
 from ingest_api.broker_link import BrokerLink
 from ingest_api.descriptions import DESCRIPTION, TITLE, components
+from ingest_api.drain import DrainRate
 from ingest_api.ingest_batch import IngestBatch
 from ingest_api.parameters import IDEMPOTENCY_HEADER, SOURCE_HEADER
 from ingest_api.policy import DEFAULT_POLICY, IngestPolicy
 from ingest_api.room import Room
 from ingest_api.routes import HEALTH_PATH, Door, add_routes, short_routes
 from ingest_api.settings import IngestSettings
+from ingest_api.used_keys import UsedKeys
 from tillstream.clock import Clock, SystemClock
 from tillstream.errors import TillstreamError
 from tillstream.http.app import make_app
@@ -43,16 +45,22 @@ class App:
     def __init__(
         self, settings: IngestSettings, producer: Producer, clock: Clock, policy: IngestPolicy
     ) -> None:
+        self._policy = policy
         self.metrics = Metrics(CollectorRegistry(), Process.INGEST_API)
         self.health = Health(clock, self.metrics)
         self.link = BrokerLink(producer, policy, clock, self.metrics)
         self.health.add_probe("kafka", self.link.probe)
         ingest = IngestBatch(self.link.publish, clock, settings.shop_timezone, self.metrics, policy)
-        door = Door(ingest, Room(policy.max_bytes_in_hand), self.health, clock, policy)
+        room = Room(policy.max_bytes_in_hand, DrainRate(clock), self.metrics, self._is_pressed)
+        keys = UsedKeys(policy.max_keys_remembered, self.metrics)
+        door = Door(ingest, room, keys, self.health, clock, policy)
         self.asgi = _asgi(settings, self.metrics, policy, short_routes(door))
         add_routes(self.asgi, door)
         self.web = WebServer(self.asgi, settings.bind_host, settings.ingest_port, BoundedHttpProtocol)
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
+
+    def _is_pressed(self) -> bool:
+        return self.link.waiting_records > self._policy.pressed_records
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

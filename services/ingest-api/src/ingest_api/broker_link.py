@@ -42,6 +42,11 @@ class BrokerLink:
         return task is not None and task.done() and not task.cancelled() and task.exception() is None
 
     @property
+    def waiting_records(self) -> int:
+        """Records that the broker has not acknowledged yet."""
+        return self._records
+
+    @property
     def connecting(self) -> asyncio.Task[None]:
         assert self._task is not None, "not open"
         return self._task

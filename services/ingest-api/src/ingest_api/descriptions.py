@@ -3,6 +3,7 @@
 from typing import Any
 
 from ingest_api.answers import PLURAL
+from ingest_api.drain import RETRY_AFTER_S
 from ingest_api.examples import EXAMPLES, MESSAGE_ID
 from ingest_api.ingest_batch import Fate
 from ingest_api.policy import IngestPolicy
@@ -23,6 +24,7 @@ Takes events, orders, users and products, as a JSON array, one object, or NDJSON
 - **422** means that no item was good, **503** that some item was not acknowledged: its `items` say of each good item
   what is known. Send the same body again, under the same `Idempotency-Key` (a 503 hands one out where you sent none)
   or with the `event_ids` as `event_id`: what is stored already is not stored twice.
+- **429** means that the door is under pressure and that this client holds the most of it; like a 503 it says when to come again.
 - An amount is a JSON number or a decimal text; times without an offset are UTC.
 """
 
@@ -112,15 +114,28 @@ def responses(entity: Entity) -> dict[int | str, dict[str, Any]]:
         413: _described("The body has too many bytes or items.", PROBLEM),
         415: _described("The body is neither JSON nor NDJSON in UTF-8.", PROBLEM),
         422: _described(
-            "No item is good, or a parameter is wrong.", {"anyOf": [refused, _PARAMETER_PROBLEM]}
+            "No item is good, a parameter is wrong, or the Idempotency-Key came with another body before.",
+            {"anyOf": [refused, _PARAMETER_PROBLEM]},
         ),
+        429: {
+            **_described("The door is under pressure, and this client takes the most of it.", PROBLEM),
+            **_RETRY_LATER,
+        },
         503: {
             **_described("The broker did not acknowledge everything; retry with the same ids.", unavailable),
-            "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+            **_RETRY_LATER,
         },
     }
 
 
+_RETRY_LATER = {
+    "headers": {
+        "Retry-After": {
+            "schema": {"type": "integer", "minimum": RETRY_AFTER_S[0], "maximum": RETRY_AFTER_S[-1]},
+            "description": "Seconds, by what is in hand and how fast the broker takes it.",
+        }
+    }
+}
 _RETRY_MEMBERS = {
     "items": {
         "type": "array",

@@ -22,12 +22,22 @@ _is_key = re.compile(KEY_PATTERN.encode()).fullmatch
 
 
 class Incoming(NamedTuple):
-    """What is known of a request before its body is read. `kind` is JSON_TYPE or NDJSON_TYPE."""
+    """What is known of a request before its body is read. `kind` is JSON_TYPE or NDJSON_TYPE.
+
+    `client` is whom its bytes are counted to: the source, where one is named, else the address.
+    """
 
     entity: Entity
+    client: str
     source: str
     kind: str
     idempotency_key: str | None
+
+
+def address_of(scope: Scope) -> str:
+    """The address of the other end, without its port; of a proxy where there is one."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def plain_parameters(entity: Entity, scope: Scope) -> Incoming | None:
@@ -43,6 +53,7 @@ def plain_parameters(entity: Entity, scope: Scope) -> Incoming | None:
         return None
     return Incoming(
         entity,
+        address_of(scope) if source is None else source.decode(),
         DEFAULT_SOURCE if source is None else source.decode(),
         kind,
         None if key is None else key.decode(),

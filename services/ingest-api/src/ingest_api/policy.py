@@ -15,6 +15,9 @@ class IngestPolicy:
     publish_s: float = 5.0
     # Bodies of all requests together, from their first byte to the answer; records made of them take as much again.
     max_bytes_in_hand: int = 64 * MEBIBYTE
+    # So many records at the broker at once are pressure; the producer refuses twice as many.
+    pressed_records: int = 50_000
+    max_keys_remembered: int = 50_000
     # Between two slices of a large batch other requests, acknowledgements and health checks get their turn.
     slice_items: int = 250
     max_echo_bytes: int = 512

@@ -1,41 +1,97 @@
-"""How many bytes of bodies the process holds at once."""
+"""How many bytes of bodies the process holds at once, and whom it asks to wait when they become many."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tillstream.http.problems import unavailable
+from ingest_api.drain import DrainRate
+from tillstream.http.problems import Problem, too_many, unavailable
+from tillstream.observe.metrics import Metrics
+
+# Above this share of the room there is pressure: whoever takes the most has to wait, and the rest is kept for others.
+PRESSURE_SHARE = 0.5
 
 
 class Room:
-    """The bound over all requests; `seat` is one request's part of it."""
+    """The bound over all requests; `seat` is one request's part of it.
 
-    def __init__(self, max_bytes: int) -> None:
+    Under pressure, which `pressed` may report too, the client that holds the most is refused by 429; 503 is for a room
+    that is full whoever asks.
+    """
+
+    def __init__(
+        self,
+        max_bytes: int,
+        drain: DrainRate,
+        metrics: Metrics,
+        pressed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._max_bytes = max_bytes
+        self._drain = drain
+        self._metrics = metrics
+        self._pressed = pressed
+        self._held: dict[str, int] = {}
         self.taken_bytes = 0
+        metrics.ingest_bytes_in_hand.set_function(lambda: self.taken_bytes)
+        metrics.ingest_drained_bytes_per_second.set_function(
+            lambda: drain.per_second(busy=self.taken_bytes > 0)
+        )
 
     def __repr__(self) -> str:
-        return f"<Room {self.taken_bytes} of {self._max_bytes} bytes>"
+        return f"<Room {self.taken_bytes} of {self._max_bytes} bytes, {len(self._held)} clients>"
 
-    def seat(self) -> "Seat":
+    def seat(self, client: str) -> "Seat":
         """Used as a context manager around a whole request."""
-        return Seat(self)
+        return Seat(self, client)
 
-    def take(self, size: int) -> None:
-        """Raises a 503 problem when `size` more bytes do not fit."""
+    def take(self, client: str, size: int) -> None:
+        """Raises a problem when `size` more bytes do not fit (503), or should leave others their part (429)."""
         if self.taken_bytes + size > self._max_bytes:
-            raise unavailable("Too many requests are being read at once.")
+            raise unavailable("Too many requests are being read at once.", retry_after_s=self.retry_after_s())
+        wanted = self._held.get(client, 0) + size
+        if self._is_under_pressure() and self._is_most(client, wanted):
+            self._metrics.ingest_throttled_requests.inc()
+            raise self._throttled()
+        if not self.taken_bytes:
+            self._drain.begin()
         self.taken_bytes += size
+        self._held[client] = wanted
 
-    def give_back(self, size: int) -> None:
+    def give_back(self, client: str, size: int, *, drained: bool) -> None:
+        if drained:
+            self._drain.drained(size)
         self.taken_bytes -= size
+        left = self._held.get(client, 0) - size
+        if left > 0:
+            self._held[client] = left
+        else:
+            self._held.pop(client, None)
+
+    def retry_after_s(self) -> int:
+        """When a client may come again, by what is in hand and how fast that goes."""
+        return self._drain.retry_after_s(self.taken_bytes)
+
+    def _is_under_pressure(self) -> bool:
+        return self.taken_bytes > self._max_bytes * PRESSURE_SHARE or self._pressed()
+
+    def _is_most(self, client: str, wanted: int) -> bool:
+        return all(held < wanted for other, held in self._held.items() if other != client)
+
+    def _throttled(self) -> Problem:
+        detail = (
+            "This door is under pressure, and nobody takes more of it than this client; others are served."
+        )
+        return too_many(detail, retry_after_s=self.retry_after_s())
 
 
 class Seat:
     """What one request holds; given back when it is left, however that happens."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, client: str) -> None:
         self._room = room
+        self._client = client
         self._held_bytes = 0
+        self.drained = False  # set when the broker has what these bytes brought
 
     def __enter__(self) -> Self:
         return self
@@ -43,10 +99,11 @@ class Seat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._room.give_back(self._held_bytes)
+        self._room.give_back(self._client, self._held_bytes, drained=self.drained)
         self._held_bytes = 0
 
     def hold(self, size: int) -> None:
-        """Raises a 503 problem when the room is full."""
-        self._room.take(size)
-        self._held_bytes += size
+        """Raises a 503 problem when the room is full, a 429 problem when this client is to leave room for others."""
+        if size:  # many bodies end with an empty part
+            self._room.take(self._client, size)
+            self._held_bytes += size

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 
 from ingest_api.answers import PLURAL, answer
 from ingest_api.descriptions import HEALTH_RESPONSES, request_body, responses, summary
-from ingest_api.ingest_batch import Batch, IngestBatch, retry_key
+from ingest_api.ingest_batch import AllAccepted, Batch, IngestBatch, Result, retry_key
 from ingest_api.parameters import (
     IDEMPOTENCY_HEADER,
     SOURCE_HEADER,
@@ -20,15 +20,17 @@ from ingest_api.parameters import (
     IngestParameters,
     SourceHeader,
 )
-from ingest_api.plain_parameters import Incoming, plain_parameters
+from ingest_api.plain_parameters import Incoming, address_of, plain_parameters
 from ingest_api.policy import IngestPolicy
 from ingest_api.read_body import media_type, read_body
 from ingest_api.room import Room
+from ingest_api.used_keys import Use, UsedKeys
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import DEFAULT_SOURCE
 from tillstream.http.json_response import json_response
 from tillstream.http.parameters import Parameters, bad_parameter, refuse_repeated, refuse_repeated_headers
+from tillstream.http.problems import Problem
 from tillstream.http.shortcut import ShortRoute, Taken
 from tillstream.observe.health import Health
 
@@ -41,19 +43,38 @@ class Door:
 
     ingest: IngestBatch
     room: Room
+    keys: UsedKeys
     health: Health
     clock: Clock
     policy: IngestPolicy
 
     async def take(self, request: Incoming, receive: Receive) -> Response:
         """The one road of a request, whichever way its parameters were read."""
-        with self.room.seat() as seat:
-            body = await read_body(receive, seat)
-            key = retry_key(request.entity, request.idempotency_key)
-            batch = Batch(
-                request.entity, ingest_path(request.entity), request.source, body, request.kind, key
-            )
-            return answer(batch, await self.ingest.run(batch), self.policy)
+        with self.room.seat(request.client) as seat:
+            batch = _batch(request, await read_body(receive, seat))
+            result = await self._run(batch, is_new_key=request.idempotency_key is None)
+            seat.drained = isinstance(result, AllAccepted) or (bool(result.good) and result.problem is None)
+            return answer(batch, result, self.policy, self.room.retry_after_s)
+
+    async def _run(self, batch: Batch, *, is_new_key: bool) -> Result | AllAccepted:
+        """A key that the door made is known to nobody until a 503 hands it out."""
+        if is_new_key:
+            result = await self.ingest.run(batch)
+            if isinstance(result, Result) and result.problem is not None:
+                self._use_key(batch)
+            return result
+        use = self._use_key(batch)
+        try:
+            result = await self.ingest.run(batch)
+        except Problem:
+            use.drop()
+            raise
+        if isinstance(result, Result) and not result.good:
+            use.drop()
+        return result
+
+    def _use_key(self, batch: Batch) -> Use:
+        return self.keys.use(batch.route, batch.source, batch.idempotency_key, batch.body)
 
 
 def add_routes(app: FastAPI, door: Door) -> None:
@@ -96,6 +117,11 @@ def ingest_path(entity: Entity) -> str:
     return f"/ingest/{PLURAL[entity]}"
 
 
+def _batch(request: Incoming, body: bytes) -> Batch:
+    entity, _, source, kind, given = request
+    return Batch(entity, ingest_path(entity), source, body, kind, retry_key(entity, given))
+
+
 def _short(entity: Entity, door: Door) -> Callable[[Scope], Taken | None]:
     def take(scope: Scope) -> Taken | None:
         request = plain_parameters(entity, scope)
@@ -113,7 +139,8 @@ def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
     ) -> Response:
         sender = _one_source(query.source, source_header)
         kind = media_type(request.headers)
-        return await door.take(Incoming(entity, sender, kind, idempotency_key), request.receive)
+        client = query.source or source_header or address_of(request.scope)
+        return await door.take(Incoming(entity, client, sender, kind, idempotency_key), request.receive)
 
     return ingest
 
