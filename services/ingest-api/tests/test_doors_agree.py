@@ -1,7 +1,7 @@
 """The quick way through the door and the long one: the same answer and the same records, whatever is sent."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,7 @@ IDS = [
 ]
 IDS += [
     ID.replace("-", "0"),
+    ID[:8].upper() + ID[8:],
     f"{ID[1:]}-",
     "é" * 36,
     "\ud800",
@@ -126,6 +127,8 @@ HEADERS = st.fixed_dictionaries(
     },
 )  # fmt: skip
 QUERIES = st.sampled_from([""] * 6 + ["?source=acme", "?sorce=acme", "?source=a&source=b", "?"])
+JSON_HEADERS = {"content-type": "application/json"}
+Sent = tuple[str, bytes, dict[str, str]]
 Posted = tuple[int, dict[str, str], bytes, list[Record]]
 
 
@@ -165,16 +168,57 @@ async def post(bench: Bench, path: str, body: bytes, headers: dict[str, str]) ->
 
 
 async def agree(path: str, body: bytes, headers: dict[str, str]) -> None:
+    await agree_on([(path, body, headers)])
+
+
+async def agree_on(requests: Sequence[Sent]) -> None:
+    """Each request on its own: what is in the log is compared after every one."""
     with patched():
         async with open_bench() as bench:
-            quick = await post(bench, path, body, headers)
+            quick = [await post(bench, *request) for request in requests]
     with patched((ingest_batch, "read_plain", nothing), (routes, "plain_parameters", nothing)):
         async with open_bench() as bench:
-            by_the_rules = await post(bench, path, body, headers)
-    assert quick == by_the_rules
+            by_the_rules = [await post(bench, *request) for request in requests]
+    for request, one, other in zip(requests, quick, by_the_rules, strict=True):
+        assert one == other, request
 
 
-@settings(max_examples=100, deadline=None)
+EVERY_VALUE = {
+    "event_id": [json.dumps(each) for each in IDS],
+    "user_id": NUMBERS,
+    "event_type": [json.dumps(each) for each in TYPES],
+    "product_id": NUMBERS,
+    "event_timestamp": [json.dumps(each) for each in TIMES],
+    "updated_at": ['"2024-06-01T12:00:00Z"', "null"],
+    "other": ["1"],
+}
+
+
+@pytest.mark.parametrize("member", EVERY_VALUE)
+async def test_they_do_for_every_value_of_one_member_among_plain_ones(member: str) -> None:
+    changed = [written({**GOOD, member: text}) for text in EVERY_VALUE[member]]
+    beside = written({**GOOD, "event_id": f'"{ID}"'})
+    await agree_on([("/ingest/events", f"[{beside},{each}]".encode(), JSON_HEADERS) for each in changed])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("x-source", ["acme", "a b", "x" * 64, "x" * 65, "", "é"]),
+        ("idempotency-key", ["k1", "two words", "ü", "x" * 255, "x" * 256, ""]),
+        ("content-encoding", ["identity", "gzip", ""]),
+        (
+            "content-type",
+            ["application/json; charset=utf-8", "application/json;charset=utf-16", "text/json", ""],
+        ),
+    ],
+)
+async def test_they_do_for_every_value_of_one_header(name: str, values: list[str]) -> None:
+    body = written(GOOD).encode()
+    await agree_on([("/ingest/events", body, {**JSON_HEADERS, name: value}) for value in values])
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     items=ITEMS,
     headers=HEADERS,
@@ -188,7 +232,7 @@ async def test_quick_door_and_rules_say_and_send_the_same(
     await agree(f"/ingest/events{query}", form.format(",".join(items)).encode("utf-8", "replace"), headers)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(items=ITEMS, gap=st.sampled_from(["\n", "\r\n", "\n \n", ",", " "]))
 async def test_they_do_for_lines_too(items: list[str], gap: str) -> None:
     body = gap.join(items).encode("utf-8", "replace")
