@@ -15,6 +15,7 @@ from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import headers_for
 from tillstream.contracts.ids import new_id, request_message_id, resolve_event_id
 from tillstream.contracts.reasons import Reason
+from tillstream.kafka.records import header_bytes_of
 from tillstream.testing.builders import event_item, inner_item, order_item, product_item, user_item, without
 
 from .conftest import NOW, Bench, column, open_bench, problem
@@ -277,3 +278,4 @@ def test_headers_made_once_are_those_of_the_contract(entity: Entity) -> None:
     headers = RequestHeaders(entity, "acme", accepted_at)
     headers.of(str(new_id()), 1)
     assert headers.of(str(message_id), 7) == wanted
+    assert 0 <= headers.most_bytes - header_bytes_of(wanted) < 10

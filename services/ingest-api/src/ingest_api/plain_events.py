@@ -79,6 +79,7 @@ class PlainEvents(NamedTuple):
                 map(_key, user_ids),
                 map(_encode, canonical),
                 headers.of_all(ids[at], at.start),
+                repeat(headers.most_bytes),
             )
         )
 

@@ -42,7 +42,7 @@ class _BuilderBatch:
     def extend(self, records: Sequence[Outgoing], start: int) -> int:
         append = self.builder.append
         for at in range(start, len(records)):
-            _, key, value, headers = records[at]
+            _, key, value, headers, _ = records[at]
             if type(headers) is not list:
                 headers = list(headers)  # it takes no other
             if append(timestamp=None, key=key, value=value, headers=headers) is None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, count, islice, repeat
+from itertools import count, islice, repeat
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
@@ -19,7 +19,6 @@ from tillstream.contracts.topics import MAX_MESSAGE_BYTES
 from tillstream.errors import BrokerUnavailable, ProducerFull, RecordTooLarge, TillstreamError
 from tillstream.kafka.partitions import partition_of
 from tillstream.kafka.records import (
-    HEADER_OVERHEAD_BYTES,
     RECORD_OVERHEAD_BYTES,
     Outgoing,
     Place,
@@ -30,8 +29,8 @@ BATCH_FRAME_BYTES = 64  # what the log format puts around the records of a batch
 _PLACES_REMEMBERED = 65_536  # the same users come again and again
 
 # By position: C code reads many of them without a call to Python in between.
-_topic_of, _key_of, _value_of, _headers_of = (
-    itemgetter(Outgoing._fields.index(name)) for name in Outgoing._fields
+_topic_of, _key_of, _value_of, _header_bytes_of = map(
+    itemgetter, map(Outgoing._fields.index, ("topic", "key", "value", "header_bytes"))
 )
 
 _log = structlog.get_logger()
@@ -370,14 +369,15 @@ class Lanes[B: Batch]:
 
 
 def _size(records: Sequence[Outgoing]) -> int:
-    """The sum of `Outgoing.size`, in one go."""
-    headers = list(map(_headers_of, records))
+    """The sum of `Outgoing.size`, in one go where the headers' part of it is known."""
+    header_bytes: list[int | None] = list(map(_header_bytes_of, records))
+    if None in header_bytes:
+        return sum(record.size for record in records)
     return (
         RECORD_OVERHEAD_BYTES * len(records)
         + sum(map(len, map(_value_of, records)))
         + sum(map(len, filter(None, map(_key_of, records))))
-        + HEADER_OVERHEAD_BYTES * sum(map(len, headers))
-        + sum(map(len, chain.from_iterable(chain.from_iterable(headers))))
+        + sum(filter(None, header_bytes))
     )
 
 
