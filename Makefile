@@ -28,7 +28,7 @@ bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts so
 	$(NATIVE) run python bench/figures.py
 bench-worker: ## the worker on a backlog beside a raw COPY, on a stack of its own (EVENTS=1000000 RUNS=5 IDS=random)
 	$(IN_ENV) python bench/worker.py
-bench-ingest: ## the door beside a plain Flask service, on a stack of its own (ROUNDS=, SECONDS=)
+bench-ingest: ## the door beside a plain Flask service, on a stack of its own (ROUNDS=, SECONDS=, PEER_FSYNC=)
 	$(IN_ENV) env PYTHONPATH=infra/native:tests python bench/ingest.py
 chaos: ## break everything on a stack of its own and count (EVENTS=, FAULTS=, SEED=); docs/runbooks/chaos.md
 	$(CHAOS) chaos $(ARGS)

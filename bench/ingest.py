@@ -1,10 +1,10 @@
 """The door beside a plain Flask service (`peers/flask_ingest.py`), under the same load from `wrk`, on a stack of their own.
 
-    make bench-ingest                                   (ROUNDS=5 SECONDS=5)
+    make bench-ingest                                   (ROUNDS=5 SECONDS=5 PEER_FSYNC=off)
 
 A round measures door and peer one right after the other, so that a busy neighbour meets both, and the loop of additions
-beside each figure says how busy it was: compare ratios, not machines. Neither store waits for its disk: the peer's PostgreSQL runs
-without fsync, since what one broker acknowledges is in its page cache too.
+beside each figure says how busy it was: compare ratios, not machines. Neither store waits for its disk, since what one broker
+acknowledges is in its page cache too; PEER_FSYNC=on lets the peer's PostgreSQL wait for it, as it does by default.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ START_WITHIN_S = 60
 TOPICS_WITHIN_S = 30
 WARM_S = 2
 ROUNDS = int(os.environ.get("ROUNDS") or 5)
+PEER_FSYNC = "on" if os.environ.get("PEER_FSYNC") == "on" else "off"
 SECONDS = int(os.environ.get("SECONDS") or 5)
 
 
@@ -215,6 +216,8 @@ def _peer(place: Path) -> Iterator[Child]:
         dsn = postgres.dsn("tillstream")
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute((PEERS / "events.sql").read_bytes())
+            connection.execute(f"ALTER SYSTEM SET fsync = {PEER_FSYNC}")
+            connection.execute("SELECT pg_reload_conf()")
         port = free_port()
         gunicorn = str(peer_programs(CACHE) / "gunicorn")
         command = (
