@@ -5,12 +5,13 @@ moment, one that parks a change and one that stores its parent, neither sees the
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 
 from tillstream.apply.engine import Applied, Engine
 from tillstream.apply.file_statements import move, move_in_statements
@@ -20,6 +21,7 @@ from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Origin
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.records import from_json, key_of
+from tillstream.kafka.batch_size import BatchSize
 
 # What one round looks at of each kind: with more than that waiting, a full turn takes several rounds.
 WINDOW_ROWS = 5_000
@@ -48,12 +50,26 @@ class Sweeper:
 
     def __init__(self, engine: Engine, window: int = WINDOW_ROWS) -> None:
         self._engine = engine
-        self._window = window
+        self._size = BatchSize(window)
         before = {"waits_for": "", "waits_key": 0}
         self._turns = (
             _Turn(SWEEP["look_at_parked"], "parked", "message_id", {**before, "message_id": _NO_ID}),
             _Turn(SWEEP["look_at_quarantine"], "rejected", "id", {**before, "id": 0}),
         )
+
+    @property
+    def _window(self) -> int:
+        return self._size.records
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Look at less from now on where PostgreSQL ends the block for the time that it took; else the same again, for ever."""
+        window = self._window
+        try:
+            yield
+        except (errors.QueryCanceled, errors.TransactionTimeout):
+            self._size.timed_out(window)
+            raise
 
     async def sweep(self, conn: AsyncConnection) -> list[Applied]:
         """One round, in transactions of its own: what became of the changes that woke in the next stretch of each kind.
@@ -63,10 +79,13 @@ class Sweeper:
         """
         applied: list[Applied] = []
         for turn in self._turns:
+            with self._in_time():
+                async with conn.transaction():
+                    applied += await self._round(conn, turn)
+        with self._in_time():
             async with conn.transaction():
-                applied += await self._round(conn, turn)
-        async with conn.transaction():
-            await self._expire(conn)
+                await self._expire(conn)
+        self._size.committed()
         return applied
 
     async def wake(self, conn: AsyncConnection, stored: Iterable[Applied]) -> list[Applied]:
@@ -79,8 +98,9 @@ class Sweeper:
         for _ in range(WAKE_ROUNDS):
             if not parents:
                 break
-            async with conn.transaction():
-                woken = await self._wake_some(conn, parents)
+            with self._in_time():
+                async with conn.transaction():
+                    woken = await self._wake_some(conn, parents)
             applied += woken
             if len(woken) < self._window:
                 parents = _new_parents(woken)

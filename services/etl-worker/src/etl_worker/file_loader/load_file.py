@@ -24,7 +24,8 @@ from tillstream.csv.header import Header
 from tillstream.csv.rejects import FirstAttempt, render
 from tillstream.csv.rows import Chunk, Row, RowReader
 from tillstream.db.failures import translated
-from tillstream.errors import FileRefused, TransactionConflict
+from tillstream.errors import FileRefused, TransactionConflict, TransactionTimedOut
+from tillstream.kafka.batch_size import BatchSize
 from tillstream.kafka.steps import Commit, commit
 
 Apply = Callable[[AsyncConnection, Sequence[Message]], Awaitable[list[Applied]]]
@@ -104,6 +105,7 @@ class LoadFile:
         self._shop_timezone = shop_timezone
         self._policy = policy
         self._commit = commit
+        self._chunk_size = BatchSize(policy.chunk_rows)
 
     async def __call__(self, conn: AsyncConnection, job: Job) -> Statement:
         run = _Run(conn, job, Lap(self._clock), job.next_byte, kind=job.kind)
@@ -157,7 +159,7 @@ class LoadFile:
         maker = RowMessages(header, run.job, self._shop_timezone)
         while True:
             with disk_translated():
-                chunk = reader.read_chunk(self._policy.chunk_rows, self._policy.chunk_bytes)
+                chunk = reader.read_chunk(self._chunk_size.records, self._policy.chunk_bytes)
             if chunk.rows:
                 messages = await self._messages(run, maker, header, chunk.rows)
                 await self._write_chunk(run, file, chunk, messages)
@@ -182,7 +184,7 @@ class LoadFile:
     async def _write_chunk(
         self, run: _Run, file: ClaimedFile, chunk: Chunk, messages: Sequence[RowMessage]
     ) -> None:
-        """One transaction, again if another one was in its way."""
+        """One transaction, again if another one was in its way. Where it took too long, the job's next attempt does less at once."""
         for attempts_left in reversed(range(self._policy.conflict_attempts)):
             began = self._clock.monotonic()
             try:
@@ -194,6 +196,10 @@ class LoadFile:
                     raise
                 self._watch.retried(error)
                 await asyncio.sleep(self._policy.conflict_wait_s)
+            except TransactionTimedOut:
+                self._chunk_size.timed_out(len(messages))
+                raise
+        self._chunk_size.committed()
         self._watch.loaded(
             run.kind or "", applied, chunk.next_byte - run.from_byte, self._clock.monotonic() - began
         )
