@@ -24,12 +24,21 @@ follow_pips_index() {
     if [ -n "$index" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"; fi
 }
 
+is_current() {
+    [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ]
+}
+
 install() {
     python=$(infra/native/find_python.sh)
     free_kib=$(df -Pk "$root" | awk 'NR == 2 {print $4}')
     [ "$free_kib" -ge "$needed_kib" ] || fail "Only $((free_kib / 1000)) MB are free on the disk of $root; the environment wants $((needed_kib / 1000)) MB."
-    echo "Setting up .venv with $("$python" -V) …" >&2
     mkdir -p "$cache"
+    # Two clones may share a cache, and two commands a clone: the second would clear the first one's tools under its hands.
+    # Where there is no flock, that stays the caller's affair.
+    exec 9>"$cache/bootstrap.lock"
+    if command -v flock >/dev/null; then flock 9; fi
+    if is_current; then return; fi
+    echo "Setting up .venv with $("$python" -V) …" >&2
     export PIP_CACHE_DIR="$cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 UV_CACHE_DIR="$cache/uv" UV_PYTHON_DOWNLOADS=never
     export UV_SYSTEM_CERTS=1 # as pip does: a company's own certificates are installed there
     "$python" -m venv --clear "$cache/bootstrap"
@@ -40,13 +49,11 @@ install() {
     "$uv" venv -q --clear --python "$python" "$venv"
     "$uv" pip sync -q --require-hashes requirements/services.txt requirements/dev.txt
     "$uv" pip install -q --no-deps --no-build-isolation -e shared $(printf -- '-e %s ' services/*/)
+    echo "$stamp" >"$venv/.stamp"
 }
 
 stamp=$(fingerprint)
-if [ ! -x "$venv/bin/python" ] || [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ]; then
-    (cd "$root" && install)
-    echo "$stamp" >"$venv/.stamp"
-fi
+if ! is_current; then (cd "$root" && install); fi # in a shell of its own, which ends the lock
 [ "$#" -gt 0 ] || exit 0
 export PATH="$venv/bin:$PATH" PYTHONPATH="$root/infra/native"
 exec "$@"
