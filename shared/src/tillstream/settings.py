@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, override
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -22,6 +22,7 @@ from tillstream.errors import Misconfigured
 PREFIX = "TILLSTREAM_"
 FILE_SUFFIX = "_FILE"
 MAX_SECRET_FILE_BYTES = 65_536
+MAX_PORT = 65_535
 # Passwords that stand in examples, Compose files and tutorials; in production they are as good as none.
 DEVELOPMENT_PASSWORDS = frozenset(
     {"admin", "change-me", "changeme", "password", "postgres", "root", "secret", "test", "tillstream"}
@@ -38,7 +39,18 @@ def _split_commas(value: object) -> object:
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
+Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
+
+
+def _broker_addresses(value: str) -> str:
+    for address in value.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= MAX_PORT:
+            raise ValueError(f"{address.strip()!r} is not host:port")
+    return value
+
+
+BrokerAddresses = Annotated[str, AfterValidator(_broker_addresses)]
 
 
 class ServiceSettings(BaseSettings):
@@ -178,4 +190,5 @@ def _sentence(settings_class: type[ServiceSettings], detail: ErrorDetails) -> st
         also = f" (or {variable(field_name)}{FILE_SUFFIX})" if is_secret(field) else ""
         what = f": {field.description}" if field.description else "."
         return f"{variable(field_name)}{also} is not set, and there is no default{what}"
-    return f"{variable(field_name)} is wrong: {detail['msg'].rstrip('.')}."
+    said = detail["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{variable(field_name)} is wrong: {said}."

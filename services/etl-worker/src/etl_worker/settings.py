@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 
 from etl_worker.reject_alarm import DEFAULT_RECORDS, DEFAULT_SHARE
 from tillstream.apply.engine import DEFAULT_PARKED_FOR
-from tillstream.settings import Port, ServiceSettings
+from tillstream.settings import BrokerAddresses, Port, ServiceSettings
 
 
 class WorkerSettings(ServiceSettings):
@@ -15,10 +15,8 @@ class WorkerSettings(ServiceSettings):
         description="Port of `/metrics`, `/health/live` and `/health/ready`; 0 takes any free one.",
     )
     database_url: SecretStr = Field(description="Connection string of PostgreSQL for role tillstream_worker.")
-    kafka_bootstrap: str = Field(
-        default="127.0.0.1:9092",
-        min_length=1,
-        description="Kafka's addresses, `host:port`, separated by commas.",
+    kafka_bootstrap: BrokerAddresses = Field(
+        default="127.0.0.1:9092", description="Kafka's addresses, `host:port`, separated by commas."
     )
     batch_records: int = Field(
         default=10_000, ge=1, le=50_000, description="Records in one transaction, at most."

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tillstream.settings import Port, ServiceSettings
+from tillstream.settings import BrokerAddresses, Port, ServiceSettings
 
 TEN_GIB = 10 * 1024**3
 
@@ -14,8 +14,8 @@ class WatcherSettings(ServiceSettings):
         default=9104,
         description="Port of `/metrics`, `/health/live` and `/health/ready`; 0 takes any free one.",
     )
-    kafka_bootstrap: str = Field(
-        default="127.0.0.1:9092", min_length=1, description="Addresses of Kafka brokers, comma-separated."
+    kafka_bootstrap: BrokerAddresses = Field(
+        default="127.0.0.1:9092", description="Kafka's addresses, `host:port`, separated by commas."
     )
     data_dir: Path = Field(
         description="The directory of input/, work/, processed/, error/, invalid/ and output/."

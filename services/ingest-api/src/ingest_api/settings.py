@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tillstream.settings import CommaSeparated, Port, ServiceSettings
+from tillstream.settings import BrokerAddresses, CommaSeparated, Port, ServiceSettings
 
 
 class IngestSettings(ServiceSettings):
@@ -13,10 +13,8 @@ class IngestSettings(ServiceSettings):
         description="Port of `/metrics`, `/health/live` and `/health/ready`; 0 takes any free one.",
     )
     ingest_port: Port = Field(default=8001, description="Port of the HTTP API; 0 takes any free one.")
-    kafka_bootstrap: str = Field(
-        default="127.0.0.1:9092",
-        min_length=1,
-        description="Kafka's addresses, `host:port`, separated by commas.",
+    kafka_bootstrap: BrokerAddresses = Field(
+        default="127.0.0.1:9092", description="Kafka's addresses, `host:port`, separated by commas."
     )
     cors_origins: CommaSeparated = Field(
         default=(),

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tillstream.contracts.topics import TOPICS
 from tillstream.kafka.topics import ensure_topics
-from tillstream.settings import ServiceSettings, load_settings
+from tillstream.settings import BrokerAddresses, ServiceSettings, load_settings
 
 DEADLINE_S = 30.0
 
@@ -15,8 +15,8 @@ DEADLINE_S = 30.0
 class TopicsSettings(ServiceSettings):
     """What the command needs to know."""
 
-    kafka_bootstrap: str = Field(
-        default="127.0.0.1:9092", description="Addresses of Kafka's brokers, by commas."
+    kafka_bootstrap: BrokerAddresses = Field(
+        default="127.0.0.1:9092", description="Kafka's addresses, `host:port`, separated by commas."
     )
 
 

@@ -20,11 +20,16 @@ async def check_zone(conn: AsyncConnection, zone: ZoneInfo) -> None:
 
 @contextmanager
 def migrated() -> Iterator[None]:
-    """Raises Misconfigured where the block asks for what the migration makes, and it is not there."""
+    """Raises Misconfigured where the block asks for what the migration makes and it is not there, or not for this role."""
     try:
         yield
-    except (errors.UndefinedTable, errors.InvalidSchemaName, errors.InsufficientPrivilege) as error:
+    except (errors.UndefinedTable, errors.InvalidSchemaName) as error:
         raise Misconfigured("The database is not migrated; `tillstream migrate` does that.") from error
+    except errors.InsufficientPrivilege as error:
+        raise Misconfigured(
+            f"The database says {error.diag.message_primary!r}: its role is not the one that this process is to have,"
+            " or the database is not migrated to the end; `tillstream migrate` does that."
+        ) from error
 
 
 def check_recorded(recorded: str | None, zone: ZoneInfo) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
-from aiokafka.conn import collect_hosts
 
-from tillstream.errors import BrokerUnavailable, Misconfigured
+from tillstream.errors import BrokerUnavailable
 from tillstream.kafka.failures import translated
 from tillstream.kafka.lanes import LanePolicy, Lanes
 from tillstream.kafka.records import Outgoing, Place, PublishResult
@@ -98,7 +97,6 @@ class AioProducer:
 
     async def start(self) -> None:
         assert self._producer is None, "started twice"
-        _check_addresses(self._bootstrap)
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=self._client_id,
@@ -144,11 +142,3 @@ class AioProducer:
                 await self._producer.client.fetch_all_metadata()
         except (kafka.KafkaError, TimeoutError) as error:
             raise BrokerUnavailable("Kafka does not answer.") from error
-
-
-def _check_addresses(bootstrap: str) -> None:
-    """As aiokafka reads them in its own start, where an unfit one is a bare ValueError."""
-    try:
-        collect_hosts(bootstrap)
-    except ValueError as error:
-        raise Misconfigured(f"Kafka's addresses {bootstrap!r} are not host:port: {error}.") from error

@@ -6,11 +6,14 @@ SELECT now();
 -- What readers may know of partitions that this owner still owns; says which of them are stopped. Where nothing is left
 -- that holds for the moment before Kafka was asked: what came after its answer is not applied. What a partition was
 -- once complete through it stays complete through, so a record in flight after days of silence does not make it old.
+-- Append times are whole milliseconds: of the last one more records may come, so it is complete only through the one before.
 INSERT INTO shop.partition_progress AS p
     (topic, kafka_partition, next_offset, log_end, last_stored_at, complete_through, measured_at)
 SELECT
     m.topic, m.kafka_partition, m.next_offset, m.log_end, m.last_stored_at,
-    CASE WHEN m.next_offset >= m.log_end THEN %(asked_at)s ELSE m.last_stored_at END, now()
+    date_trunc('milliseconds', CASE WHEN m.next_offset >= m.log_end THEN %(asked_at)s ELSE m.last_stored_at END)
+        - interval '1 millisecond',
+    now()
 FROM unnest(
     %(topics)s::text[], %(partitions)s::smallint[], %(epochs)s::bigint[], %(nexts)s::bigint[], %(ends)s::bigint[],
     %(stored)s::timestamptz[]

@@ -4,7 +4,14 @@ import pytest
 from pydantic import Field, SecretStr
 
 from tillstream.errors import Misconfigured
-from tillstream.settings import CommaSeparated, Port, ServiceSettings, is_development_password, load_settings
+from tillstream.settings import (
+    BrokerAddresses,
+    CommaSeparated,
+    Port,
+    ServiceSettings,
+    is_development_password,
+    load_settings,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -14,6 +21,7 @@ SECRET = "postgresql://reader:Zt9-unlikely@db/shop"
 class Settings(ServiceSettings):
     database_url: SecretStr = Field(description="Where the database is.")
     some_port: Port = 1
+    brokers: BrokerAddresses = "kafka:9092"
     origins: CommaSeparated = ()
     spare_secret: SecretStr | None = None
 
@@ -38,6 +46,21 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.origins == ("https://a.example", "https://b.example")
     assert settings.database_url.get_secret_value() == SECRET
     assert (settings.env, settings.log_level, settings.bind_host) == ("production", "INFO", "127.0.0.1")
+
+
+@pytest.mark.parametrize("value", ["kafka:9092", "kafka-1:9092, 10.0.0.2:19092", "[::1]:9092"])
+def test_addresses_of_brokers_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TILLSTREAM_BROKERS", value)
+    assert load_settings(Settings).brokers == value
+
+
+@pytest.mark.parametrize(
+    "value", ["kafka", "kafka:abc", ":9092", "kafka:0", "kafka:65536", "kafka:9092,", "k:-1"]
+)
+def test_address_that_no_client_could_use_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TILLSTREAM_BROKERS", value)
+    wrong = value.rsplit(",", maxsplit=1)[-1]
+    assert problem() == f"TILLSTREAM_BROKERS is wrong: {wrong!r} is not host:port."
 
 
 def test_secret_is_never_shown() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from tillstream.apply.engine import DEFAULT_PARKED_FOR
-from tillstream.settings import Port, ServiceSettings
+from tillstream.settings import BrokerAddresses, Port, ServiceSettings
 
 FOUR_MIB = 4 * 1024 * 1024
 
@@ -17,10 +17,8 @@ class LoaderSettings(ServiceSettings):
         description="Port of `/metrics`, `/health/live` and `/health/ready`; 0 takes any free one.",
     )
     database_url: SecretStr = Field(description="Connection string of PostgreSQL for role tillstream_worker.")
-    kafka_bootstrap: str = Field(
-        default="127.0.0.1:9092",
-        min_length=1,
-        description="Kafka's addresses, `host:port`, separated by commas.",
+    kafka_bootstrap: BrokerAddresses = Field(
+        default="127.0.0.1:9092", description="Kafka's addresses, `host:port`, separated by commas."
     )
     data_dir: Path = Field(
         description="The directory of input/, work/, processed/, error/, invalid/ and output/."

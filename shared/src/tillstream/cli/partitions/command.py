@@ -16,7 +16,7 @@ from tillstream.contracts.rules import MAX_ID
 from tillstream.errors import WrongOption
 from tillstream.kafka.logs import read_logs
 from tillstream.kafka.operator import FRESH_FOR, Operator
-from tillstream.settings import ServiceSettings, load_settings
+from tillstream.settings import BrokerAddresses, ServiceSettings, load_settings
 
 KAFKA_WITHIN_S = 15.0
 # A worker that refuses a log ends at once, and its session a moment later.
@@ -35,8 +35,8 @@ class PartitionsSettings(ServiceSettings):
     """What the command needs to know; only `accept` asks Kafka."""
 
     operator_database_url: OperatorUrl
-    kafka_bootstrap: str = Field(
-        default="127.0.0.1:9092", description="Addresses of Kafka's brokers, by commas."
+    kafka_bootstrap: BrokerAddresses = Field(
+        default="127.0.0.1:9092", description="Kafka's addresses, `host:port`, separated by commas."
     )
 
 
