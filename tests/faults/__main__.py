@@ -1,6 +1,7 @@
 """`python -m faults chaos` and `python -m faults canaries`; see docs/runbooks/chaos.md."""
 
 import asyncio
+import logging
 import signal
 import sys
 from argparse import Namespace
@@ -18,4 +19,5 @@ async def _run(arguments: Namespace) -> int:
 
 
 if __name__ == "__main__":
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that the broker is away is what this is about
     sys.exit(asyncio.run(_run(parser().parse_args())))

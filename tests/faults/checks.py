@@ -1,6 +1,7 @@
 """C1 to C3: the ledger against the tables and the log. Every check gives the list of what is wrong with it.
 
-C1  every acknowledged id is in exactly one of table, quarantine and parked, and where it belongs
+C1  every acknowledged id is in exactly one of table, quarantine and parked, and where it belongs; what is refused, with
+    its bytes and its reason
 C2  nothing is there twice, what was never acknowledged at most once, and nothing else; rows are what the ledger says
 C3  the offsets in PostgreSQL are the log's ends, and none ever moved back
 """
@@ -21,6 +22,7 @@ ALLOWED = {
     Fate.TABLE: {"table"},
     Fate.PARKED: {"parked"},
     Fate.CONFLICT: {"conflict"},
+    Fate.QUARANTINE: {"quarantine"},
     Fate.RIVAL: {"table", "quarantine"},
 }
 
@@ -73,7 +75,7 @@ def check_all(account: Account, model: Model, tables: Tables, ends: Mapping[Plac
     verdict.lost = len(missing)
     verdict.doubled = len(twice) + len(strangers)
     verdict.problems["C1"] = [f"nowhere: {_told(item)}" for item in missing]
-    verdict.problems["C1"] += list(_misplaced(account, places))
+    verdict.problems["C1"] += [*_misplaced(account, places), *_altered(account, tables)]
     verdict.problems["C2"] = [f"{places.of(item)}: {_told(item)}" for item in twice]
     verdict.problems["C2"] += [f"from nowhere: {stranger}" for stranger in sorted(strangers)]
     verdict.problems["C2"] += [*_rows(account, places, tables, model), *_rivals(account, places)]
@@ -85,6 +87,15 @@ def _misplaced(account: Account, places: Places) -> Iterator[str]:
     for item in account.acknowledged:
         for place in set(places.of(item)) - ALLOWED[item.fate]:
             yield f"in {place}: {_told(item)}"
+
+
+def _altered(account: Account, tables: Tables) -> Iterator[str]:
+    """What is refused is kept byte for byte, and for the right reason."""
+    for item in account.acknowledged:
+        wanted = item.content.get("reason"), item.content.get("payload")
+        found = tables.refused.get(item.message_id)
+        if item.fate is Fate.QUARANTINE and found is not None and found != wanted:
+            yield f"kept as {found}, not {wanted}: {_told(item)}"
 
 
 def _rivals(account: Account, places: Places) -> Iterator[str]:

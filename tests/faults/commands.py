@@ -11,10 +11,10 @@ from pathlib import Path
 from random import Random
 
 from faults.canaries import CANARIES, SETTLES_WITHIN_S, told
+from faults.catalogue import not_run_here
 from faults.conductor import Plan, Run
 from faults.disks import Disks
 from faults.drawing import draw
-from faults.kinds import not_run_here
 from faults.report import report
 from faults.system import System
 from tillstream_native.leash import fasten
@@ -69,8 +69,8 @@ async def canaries(arguments: argparse.Namespace) -> int:
             async with system_up(disks, canary.bug) as (system, place):
                 plan = Plan(canary.bug, canary.events, SETTLES_WITHIN_S, SETTLES_WITHIN_S)
                 verdict = (await Run(system, plan, place, say).run(canary.rounds(system))).verdict
-            say(told(canary.bug, verdict))
-            escaped += [] if verdict.caught_by else [canary.bug]
+            say(told(canary, verdict))
+            escaped += [] if canary.is_caught(verdict) else [canary.bug]
     say(f"escaped: {', '.join(escaped) or 'none'}")
     return 1 if escaped else 0
 

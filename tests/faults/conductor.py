@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -16,21 +16,32 @@ from faults.aggregates import check_aggregates
 from faults.checks import Places, Verdict, check_all
 from faults.customer import Customer, Pace
 from faults.drawing import Round
+from faults.file_checks import check_files, on_the_way
+from faults.files import Partner
 from faults.goods import Shop
 from faults.holding import hold
+from faults.hostile import Vandal
 from faults.kinds import Fault
-from faults.ledger import Fate, Ledger, account_of, read_ledger
+from faults.ledger import Fate, Ledger, account_of, read_files, read_ledger
 from faults.model import model_of
 from faults.system import System
-from faults.tables import count_parked, log_ends, read_offsets, read_tables, watch_offsets
+from faults.tables import (
+    count_parked,
+    count_unsettled_jobs,
+    log_ends,
+    read_offsets,
+    read_tables,
+    watch_offsets,
+)
 from tillstream.kafka.records import Place
 from tillstream.testing.waiting import eventually
-from tillstream_native.places import ETL_WORKER, INGEST_API
+from tillstream_native.places import ETL_WORKER, FILE_LOADER, INGEST_API
 
 SENDERS = 4
 LOAD_LEAD_S = 1.0  # the load of a fault begins before it and lasts a little longer
 QUERY_WITHIN_S = 30.0
-MEASURED = (ETL_WORKER, INGEST_API)
+LAST_DROP_AFTER_S = 0.8  # a second drop comes while its round's faults are at work
+MEASURED = (ETL_WORKER, INGEST_API, FILE_LOADER)
 
 Say = Callable[[str], None]
 
@@ -51,6 +62,8 @@ class Result:
 
     events: int = 0
     acknowledged: int = 0
+    hostile: int = 0
+    files: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     recoveries_s: list[tuple[float, str]] = field(default_factory=list)
     memory_mb: dict[str, list[float]] = field(default_factory=dict)
@@ -67,6 +80,8 @@ class Run:
         self._ledger = Ledger(place / "ledger.jsonl")
         self._shop = Shop(plan.seed, plan.events)
         self._pace = Pace()
+        self._vandal = Vandal(system.bootstrap, self._ledger, plan.seed)
+        self._partner = Partner(system.places.inbox, self._ledger, plan.seed)
         self._result = Result()
         self._problems: list[str] = []
 
@@ -78,9 +93,14 @@ class Run:
                 Customer(http, self._ledger, self._shop, self._pace, f"{self._plan.seed}/{number}")
                 for number in range(SENDERS + 1)
             ]
-            await self._under_load(customers, rounds)
+            await self._vandal.start()
+            try:
+                await self._under_load(customers, rounds)
+            finally:
+                await self._vandal.stop()
         for customer in customers:
             self._problems += customer.problems
+        self._problems += [*self._vandal.problems, *self._partner.problems]
         self._ledger.close()
         await self._count()
         return self._result
@@ -104,13 +124,15 @@ class Run:
         portion = self._plan.events // (len(rounds) + 1) + 1
         self._pace.grant(portion, LOAD_LEAD_S)
         await self._caught_up(prober, 0)
+        await self._abuse()
         self._measure_memory()
         for number, faults in enumerate(rounds, start=1):
             self._pace.grant(portion, LOAD_LEAD_S + max(fault.takes_s + fault.hold_s for fault in faults))
             names = " + ".join(fault.name for fault in faults)
+            await self._partner.drop()
             await hold(LOAD_LEAD_S / 2, asyncio.Event())
             try:
-                await asyncio.gather(*(self._suffer(fault) for fault in faults))
+                await asyncio.gather(*(self._suffer(fault) for fault in faults), self._abuse())
                 recovery_s = await self._caught_up(prober, number)
             except AssertionError as error:
                 self._problems.append(f"after {names}: {error}")
@@ -118,6 +140,12 @@ class Run:
             self._result.recoveries_s.append((recovery_s, names))
             self._say(f"{number:4} of {len(rounds)}  {names}: recovered in {recovery_s:.1f} s")
         self._measure_memory()
+
+    async def _abuse(self) -> None:
+        """What others do meanwhile to the log and to the input folder."""
+        await self._vandal.strike()
+        await hold(LAST_DROP_AFTER_S, asyncio.Event())
+        await self._partner.drop()
 
     async def _suffer(self, fault: Fault) -> None:
         self._result.faults[fault.name] += 1
@@ -172,24 +200,44 @@ class Run:
         async with httpx2.AsyncClient(base_url=self._system.query_url, timeout=QUERY_WITHIN_S) as http:
             verdict.problems["C4"] = await check_aggregates(http, model, Random(self._plan.seed))
         verdict.problems["C5"] = await asyncio.to_thread(self._system.deadlocks)
+        filed = await asyncio.to_thread(read_files, self._ledger.path)
+        verdict.problems["C6"] = check_files(filed, tables.jobs, self._system.places.data)
         verdict.problems["the system as its clients see it"] = self._problems
         self._result.verdict = verdict
         self._result.events = sum(item.entity == "event" for item in account.sent)
         self._result.acknowledged = len(account.acknowledged)
+        self._result.hostile = sum(item.fate is Fate.QUARANTINE for item in account.acknowledged)
+        self._result.files = len(filed)
 
     async def _settled(self, waiting: int) -> dict[Place, int]:
-        """The logs' ends, once the fence stands there and only what must wait for ever waits; or after the time for that."""
+        """The logs' ends, once nothing is on its way any more; or after the time for that."""
         ends: dict[Place, int] = {}
+        left = "nobody answered"
 
         async def settled() -> bool:
-            nonlocal ends
+            nonlocal ends, left
             ends = await log_ends(self._system.bootstrap)
-            offsets = await read_offsets(self._system.superuser_dsn)
-            stands = all(offsets.get(place, 0) == end for place, end in ends.items())
-            return stands and await count_parked(self._system.superuser_dsn) <= waiting
+            left = await self._on_its_way(ends, waiting)
+            return not left
 
         try:
             await eventually(self._trying(settled), self._plan.settles_within_s)
         except AssertionError:
-            self._say("Not everything was applied in time; the checks say what.")
+            self._say(f"Not everything was applied in time: {left}. The checks say what.")
         return ends or await log_ends(self._system.bootstrap)
+
+    async def _on_its_way(self, ends: Mapping[Place, int], waiting: int) -> str:
+        """What is not where it stays; `waiting` items wait for ever for a parent."""
+        dsn = self._system.superuser_dsn
+        offsets = await read_offsets(dsn)
+        behind = [f"{place}" for place, end in ends.items() if offsets.get(place, 0) != end]
+        more = await count_parked(dsn) - waiting
+        jobs = await count_unsettled_jobs(dsn)
+        files = await asyncio.to_thread(on_the_way, self._system.places.data)
+        found = {
+            f"partitions {', '.join(behind)} are behind": bool(behind),
+            f"{more} more items wait for a parent than should": more > 0,
+            f"{jobs} file jobs are not over": jobs > 0,
+            f"{len(files)} files lie in input/ or work/": bool(files),
+        }
+        return "; ".join(sentence for sentence, is_so in found.items() if is_so)

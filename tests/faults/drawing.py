@@ -1,9 +1,11 @@
 """Which faults come when: drawn from a seed, so that a run can be repeated."""
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from random import Random
 
-from faults.kinds import Fault, other_faults, worker_faults
+from faults.catalogue import file_faults, other_faults, worker_faults
+from faults.kinds import Fault
 from faults.system import System
 
 type Round = list[Fault]  # faults that come together
@@ -12,7 +14,7 @@ type Round = list[Fault]  # faults that come together
 def draw(system: System, random: Random, count: int, only: str = "") -> list[Round]:
     """Every kind once, and all of them again in another order until there are `count` (0: every kind once).
 
-    Most of the worker's faults come together with one of the others. `only` keeps kinds whose name contains it.
+    Faults of the worker, of the two that take files, and of everything else come together, as far as there are enough. `only` keeps kinds whose name contains it.
     """
     rounds: list[Round] = []
     while sum(map(len, rounds)) < (count or 1):
@@ -26,12 +28,12 @@ def draw(system: System, random: Random, count: int, only: str = "") -> list[Rou
 
 
 def _every_kind(system: System, random: Random, only: str) -> Iterator[Round]:
-    workers = [fault for fault in worker_faults(random) if only in fault.name]
-    others = [fault for fault in other_faults(system, random) if only in fault.name]
-    random.shuffle(workers)
-    random.shuffle(others)
-    pairs = min(len(workers), len(others))
-    rounds: list[Round] = [list(pair) for pair in zip(workers, others, strict=False)]
-    rounds += [[fault] for fault in (*workers[pairs:], *others[pairs:])]
+    kinds = [worker_faults(random), other_faults(system, random), file_faults(random)]
+    chosen = [[fault for fault in faults if only in fault.name] for faults in kinds]
+    for faults in chosen:
+        random.shuffle(faults)
+    rounds: list[Round] = [
+        [fault for fault in together if fault is not None] for together in zip_longest(*chosen)
+    ]
     random.shuffle(rounds)
     yield from rounds

@@ -1,8 +1,9 @@
 """What a shop's applications send: a stream of requests, drawn from a seed, with everything in it that clients do wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,8 @@ from uuid import UUID
 from faults.ledger import Fate, Item
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.ids import request_message_id, resolve_event_id
+from tillstream.contracts.topics import RECORD_PARTITIONS
+from tillstream.kafka.partitions import partition_of
 
 SOURCE = "chaos"
 PATHS = {
@@ -20,6 +23,7 @@ PATHS = {
 }
 PRODUCTS = 20
 FIRST_USERS = 20
+LOWER_USERS = FIRST_USERS // 2
 MOST_USERS = 2_000
 AHEAD_USERS = 8  # how far events run ahead of their parents
 FIRST_RIVAL = 5_000_000
@@ -30,6 +34,16 @@ FIRST_DAY = datetime(2024, 3, 1, tzinfo=UTC)
 CHANGED = datetime(2024, 5, 1, tzinfo=UTC)
 STAGES = ("page_view", "page_view", "page_view", "add_to_cart", "purchase")
 STATUSES = ("pending", "paid", "paid", "shipped", "cancelled")
+
+# Pairs of users whose changes travel together, from the lower and the upper half of the first ones.
+_PARTITION = {
+    user_id: partition_of(str(user_id).encode(), RECORD_PARTITIONS) for user_id in range(1, FIRST_USERS + 1)
+}
+TWINS = [
+    (lower, upper)
+    for lower, upper in combinations(_PARTITION, 2)
+    if lower <= LOWER_USERS < upper and _PARTITION[lower] == _PARTITION[upper]
+]
 
 type Body = dict[str, Any]
 
@@ -126,6 +140,7 @@ class Shop:
             if self._users < self._wanted_users:
                 self._users += 1
                 drawn.append((self._user(self._users), Fate.TABLE))
+        drawn += [(self._user(twin), Fate.TABLE) for twin in self._twins()]
         if self._users:
             older, newer = self._user(known := self._random.randint(1, self._users)), self._user(known)
             self._stale[Entity.USER].append(older)
@@ -134,6 +149,10 @@ class Shop:
             drawn += [(body, Fate.RIVAL) for body in self._rival_pair()]
         drawn.append(({**self._user(1), "email": "nowhere"}, Fate.REFUSED))
         return self._keyed(Entity.USER, drawn)
+
+    def _twins(self) -> Sequence[int]:
+        """One of the lower and one of the upper half of the first users, whose changes go to one partition: in one batch."""
+        return self._random.choice(TWINS) if self._users >= FIRST_USERS else ()
 
     def _products_request(self) -> Request:
         drawn: list[tuple[Body, Fate]] = []

@@ -5,19 +5,17 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
-from random import Random
 from typing import Protocol
 
 import psycopg
 
 from faults.holding import hold
-from faults.rival import RivalWriter
 from faults.roots.crashes import STOP, Step
 from faults.roots.worker import SESSION_S
 from faults.system import SECOND_WORKER, System
 from faults.wire import Manner, Wire
 from tillstream.testing.waiting import eventually
-from tillstream_native.places import ETL_WORKER, INGEST_API, KAFKA, POSTGRES
+from tillstream_native.places import ETL_WORKER, FILE_LOADER
 from tillstream_native.supervision import RUNNING
 
 NOTICED_WITHIN_S = 60.0
@@ -26,11 +24,10 @@ REACHED_WITHIN_S = 60.0
 KILL_EVERY_S = 0.02
 JOINS = 3
 MOST_CONNECTIONS = 100
-NOT_YET_COMMITTED = (Step.BEFORE_WRITE, Step.AFTER_WRITE, Step.AFTER_FENCE, Step.BEFORE_COMMIT)
 OWNED = "SELECT count(*) FROM shop.consumer_offsets WHERE owner LIKE %s"
 WORKERS_BACK_ENDS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE application_name = 'etl-worker' AND (NOT %(busy)s OR xact_start IS NOT NULL)
+WHERE application_name IN ('etl-worker', 'file-loader') AND (NOT %(busy)s OR xact_start IS NOT NULL)
 """
 
 
@@ -107,6 +104,23 @@ class Crashed:
 
 
 @dataclass(slots=True)
+class LoaderCrashed:
+    """The file-loader ends at one step of a chunk."""
+
+    step: Step
+    name: str = "loader crash in a chunk"
+    hold_s: float = 0.2
+    takes_s: float = 2.0
+
+    async def inject(self, system: System) -> None:
+        system.loader_crash_file.write_text(self.step)
+        await eventually(lambda: not system.loader_crash_file.exists(), REACHED_WITHIN_S)
+
+    async def heal(self, system: System) -> None:
+        await system.running(FILE_LOADER)
+
+
+@dataclass(slots=True)
 class Overtaken:
     """A worker stands still at one step of a batch, another one takes its partitions over, and then it goes on."""
 
@@ -163,7 +177,7 @@ class Rejoining:
 
 @dataclass(slots=True)
 class BackEndsKilled:
-    """The worker's sessions are ended again and again, best in the middle of a transaction."""
+    """The sessions of worker and loader are ended again and again, best in the middle of a transaction."""
 
     name: str = "back ends killed"
     hold_s: float = 1.5
@@ -299,50 +313,3 @@ class DiskFull:
 
 def disk_fault(disk: str) -> str:
     return f"disk full under {disk}"
-
-
-DISKS = ("postgres", "kafka", "logs")
-
-
-def worker_faults(random: Random) -> list[Fault]:
-    """One of each kind that befalls the worker's process. No two of them at a time: they would wait for one another."""
-    return [
-        Ended("worker SIGKILL", ETL_WORKER, signal.SIGKILL),
-        Ended("worker SIGTERM", ETL_WORKER, signal.SIGTERM),
-        Stopped("worker SIGSTOP", ETL_WORKER, SESSION_S + 2),
-        *(Crashed(step) for step in Step),
-        Overtaken(step=random.choice(NOT_YET_COMMITTED)),
-        Rejoining(),
-    ]
-
-
-def other_faults(system: System, random: Random) -> list[Fault]:
-    """One of each other kind that this machine can do. Which wire is bad is drawn."""
-
-    def wire() -> Wire:
-        return random.choice(system.wires.all)
-
-    faults: list[Fault] = [
-        Ended("ingest SIGKILL", INGEST_API, signal.SIGKILL),
-        Ended("ingest SIGTERM", INGEST_API, signal.SIGTERM),
-        Stopped("ingest SIGSTOP", INGEST_API, 3.0),
-        Ended("broker SIGKILL", KAFKA, signal.SIGKILL),
-        Stopped("broker SIGSTOP", KAFKA, 3.0),
-        Ended("broker restart", KAFKA, signal.SIGTERM),
-        Ended("database fast restart", POSTGRES, signal.SIGINT),
-        Ended("database immediate restart", POSTGRES, signal.SIGQUIT),
-        BackEndsKilled(),
-        TableLocked(),
-        ConnectionsTaken(),
-        RivalWriter(),
-        WireReset(wire()),
-        *(BadWire(wire(), manner) for manner in Manner if manner is not Manner.CLEAR),
-    ]
-    if system.disks.available:
-        faults += [DiskFull(disk) for disk in DISKS]
-    return faults
-
-
-def not_run_here(system: System) -> list[str]:
-    """The kinds that this machine cannot do, by name."""
-    return [] if system.disks.available else [disk_fault(disk) for disk in DISKS]

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +28,7 @@ class Fate(StrEnum):
     )
     RIVAL = "rival"  # two users want one address: one is stored, the other quarantined, whichever came first
     REFUSED = "refused"  # breaks its contract: the door says so, and nothing of it goes on
+    QUARANTINE = "quarantine"  # broken, and past every door: kept with its bytes and its reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,21 @@ class Item:
     def of_line(cls, line: Sequence[Any]) -> Self:
         message_id, entity, content, fate = line
         return cls(UUID(message_id), Entity(entity), content, Fate(fate))
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A file that was dropped: its name, which is like no other, and what its statement must say."""
+
+    name: str
+    rows: int
+    rejected_lines: Sequence[int]
+    parked: int
+    duplicate: int
+
+    @property
+    def loaded(self) -> int:
+        return self.rows - len(self.rejected_lines) - self.parked - self.duplicate
 
 
 @dataclass(slots=True)
@@ -79,6 +95,10 @@ class Ledger:
         """The door has said that the broker has these items."""
         await self._append({"acknowledged": number, "positions": sorted(positions)})
 
+    async def dropped(self, filed: Filed) -> None:
+        """Written when the file lies in the input folder, whole and under its name."""
+        await self._append({"dropped": asdict(filed)})
+
     async def _append(self, entry: Mapping[str, Any]) -> None:
         async with self._turn:
             await asyncio.to_thread(self._write, json.dumps(entry))
@@ -97,9 +117,16 @@ def read_ledger(path: Path) -> dict[int, Sent]:
             entry = json.loads(line)
             if "sent" in entry:
                 requests[entry["sent"]] = Sent([Item.of_line(item) for item in entry["items"]])
-            else:
+            elif "acknowledged" in entry:
                 requests[entry["acknowledged"]].acknowledged |= set(entry["positions"])
     return requests
+
+
+def read_files(path: Path) -> list[Filed]:
+    """Every file that was dropped."""
+    with path.open(encoding="utf-8") as lines:
+        entries = (json.loads(line) for line in lines)
+        return [Filed(**entry["dropped"]) for entry in entries if "dropped" in entry]
 
 
 @dataclass(slots=True)

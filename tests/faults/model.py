@@ -50,6 +50,8 @@ def _applied(counting: Iterable[Item]) -> Model:
                 model.users[content["user_id"]] = content
             case Entity.PRODUCT:
                 model.products[content["product_id"]] = content
+            case Entity.ORDER_ITEM:  # from a file; such an order has no set of items
+                model.items[content["order_id"], content["order_item_id"]] = content
             case _:
                 model.orders[content["order_id"]] = content
                 _replace_items(model, content)

@@ -12,6 +12,7 @@ def report(plan: Plan, result: Result, not_run: Sequence[str]) -> Iterator[str]:
     verdict = result.verdict
     yield f"seed = {plan.seed}"
     yield f"events = {result.events}, acknowledged = {result.acknowledged} items of all kinds"
+    yield f"of these, refused after the door and kept: {result.hostile}; files dropped: {result.files}"
     yield f"faults = {result.faults.total()}"
     for name, count in sorted(result.faults.items()):
         yield f"  {count:4} × {name}"

@@ -2,22 +2,31 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from time import monotonic
 
 import psycopg
 from psycopg import AsyncConnection
 
+from faults.goods import FIRST_USERS, LOWER_USERS
 from faults.holding import hold
 from faults.system import System
 from tillstream.db.connections import connect
 
-PAUSE_S = 0.002
-USERS = "SELECT user_id FROM shop.users ORDER BY user_id LIMIT 300"
-LOCK = "SELECT FROM shop.users WHERE user_id = %s FOR NO KEY UPDATE"  # what an upsert takes
+PAUSE_S = 0.01
+ASKED_FOR_WITHIN_S = 2.0
+LOCK = "SELECT FROM shop.users WHERE user_id BETWEEN %s AND %s ORDER BY user_id FOR NO KEY UPDATE"  # as an upsert
+# pg_stat_activity would be of the transaction's first look.
+IS_WAITED_FOR = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
+"""
 
 
 @dataclass(slots=True)
 class RivalWriter:
-    """It takes the rows of hundreds of users, one after the other, and rolls back; again and again."""
+    """It takes the lower half of the first users' rows, waits until somebody wants one of them, takes the upper half, and
+    rolls back; again and again. Who wants the rows of a pair of twins in another order than by id holds the upper one by
+    then, and the two wait for one another.
+    """
 
     name: str = "a rival writer on the same rows"
     hold_s: float = 3.0
@@ -43,7 +52,12 @@ class RivalWriter:
 
     async def _take_rows(self, conn: AsyncConnection) -> None:
         async with conn.transaction(force_rollback=True):
-            for (user_id,) in await (await conn.execute(USERS)).fetchall():
-                await conn.execute(LOCK, [user_id])
+            await conn.execute(LOCK, [1, LOWER_USERS])
+            deadline = monotonic() + ASKED_FOR_WITHIN_S
+            while not await self._is_waited_for(conn) and monotonic() < deadline:
                 if await hold(PAUSE_S, self._enough):
                     return
+            await conn.execute(LOCK, [LOWER_USERS + 1, FIRST_USERS])
+
+    async def _is_waited_for(self, conn: AsyncConnection) -> bool:
+        return await (await conn.execute(IS_WAITED_FOR)).fetchone() == (True,)

@@ -19,7 +19,16 @@ from support.postgres import FAST
 from tillstream.testing.waiting import eventually
 from tillstream_native.credentials import load_passwords, write_urls
 from tillstream_native.kafka import Broker, fetch_jars
-from tillstream_native.places import ETL_WORKER, INGEST_API, KAFKA, POSTGRES, QUERY_API, Places
+from tillstream_native.places import (
+    ETL_WORKER,
+    FILE_LOADER,
+    FILE_WATCHER,
+    INGEST_API,
+    KAFKA,
+    POSTGRES,
+    QUERY_API,
+    Places,
+)
 from tillstream_native.postgres import DATABASE, Cluster, find_install
 from tillstream_native.processes import Program
 from tillstream_native.readiness import problem, wait_until_ready
@@ -29,12 +38,20 @@ from tillstream_native.system import LOCALHOST, server_user
 from tillstream_native.tools import find_java
 
 SECOND_WORKER = "etl-worker-2"
-OURS = (INGEST_API, ETL_WORKER, QUERY_API)
-STOP_ORDER = ((INGEST_API, QUERY_API), (ETL_WORKER, SECOND_WORKER), (KAFKA,), (POSTGRES,))
+OURS = (INGEST_API, ETL_WORKER, QUERY_API, FILE_WATCHER, FILE_LOADER)
+STOP_ORDER = (
+    (INGEST_API, QUERY_API, FILE_WATCHER),
+    (ETL_WORKER, SECOND_WORKER, FILE_LOADER),
+    (KAFKA,),
+    (POSTGRES,),
+)
 UP_WITHIN_S = 120.0
 STOP_WITHIN_S = 90.0
 TESTS = Path(__file__).parents[1]
 LIMITS = {"max_connections": "40", "max_wal_size": "128MB", "min_wal_size": "32MB", "log_lock_waits": "on"}
+# Impatient with files, so that a run of a few minutes has many of them, each of many chunks.
+WATCHES = {"FILE_SCAN_S": "0.2", "FILE_STABLE_S": "0.2", "FILE_EMIT_AGAIN_S": "2"}
+LOADS = {"FILE_SETTLE_S": "0.2", "FILE_CHUNK_ROWS": "20"}
 CRASH_FILE = "CHAOS_CRASH_FILE"
 PLANT = "CHAOS_PLANT"
 
@@ -71,9 +88,9 @@ class Wires:
 
 
 class System:
-    """PostgreSQL, Kafka, ingest-api, query-api and a worker, with a second worker in reserve. All state is in `place`.
+    """PostgreSQL, Kafka and the five services, with a second worker in reserve. All state is in `place`.
 
-    `plant` names a planted bug that the two processes of ours are started with; see `faults.roots`.
+    `plant` names a planted bug that one of the services is started with; see `faults.roots`.
     """
 
     def __init__(self, place: Path, disks: Disks, plant: str = "") -> None:
@@ -81,6 +98,7 @@ class System:
         self.ports = free_ports()
         self.disks = disks
         self.crash_file = place / "crash-at"
+        self.loader_crash_file = place / "loader-crash-at"
         self.supervisor = Supervisor(self.places)
         self.wires = Wires(Wire("worker to database"), Wire("worker to broker"), Wire("ingest to broker"))
         self._plant = plant
@@ -171,6 +189,8 @@ class System:
         user = server_user()
         self.disks.mount("logs", self.places.logs)
         self.disks.mount("kafka", self.places.kafka)
+        self.disks.mount("data", self.places.data)
+        self.places.create()  # again: what lay in the data folder is under the disk now
         place = self.places.postgres(user)
         place.mkdir(exist_ok=True)
         self.disks.mount("postgres", place)
@@ -217,31 +237,34 @@ class System:
             assert monotonic() < deadline, f"{server} was not ready after {UP_WITHIN_S:g} s"
 
     def _programs(self, programs: Iterable[Program]) -> list[Program]:
-        """Ours only, on the wires and from the harness's own composition roots, and the worker twice."""
+        """All of ours on the wires, most from the harness's own composition roots, and the worker twice."""
         known = {program.name: program for program in programs}
-        worker = self._rooted(
-            known[ETL_WORKER],
-            "faults.roots.worker",
-            TILLSTREAM_KAFKA_BOOTSTRAP=f"{LOCALHOST}:{self.wires.worker_to_broker.port}",
-            TILLSTREAM_DATABASE_URL_FILE=str(self._wired_url()),
-        )
-        ops = {"TILLSTREAM_OPS_PORT": str(free_port())}
-        second = replace(worker, name=SECOND_WORKER, environment={**worker.environment, **ops})
-        ingest = self._rooted(
-            known[INGEST_API],
-            "faults.roots.ingest",
-            TILLSTREAM_KAFKA_BOOTSTRAP=f"{LOCALHOST}:{self.wires.ingest_to_broker.port}",
-        )
-        return [ingest, worker, second, known[QUERY_API]]
+        wired = {
+            "TILLSTREAM_KAFKA_BOOTSTRAP": f"{LOCALHOST}:{self.wires.worker_to_broker.port}",
+            "TILLSTREAM_DATABASE_URL_FILE": str(self._wired_url()),
+        }
+        door = {"TILLSTREAM_KAFKA_BOOTSTRAP": f"{LOCALHOST}:{self.wires.ingest_to_broker.port}"}
+        worker = self._rooted(known[ETL_WORKER], "faults.roots.worker", self.crash_file, wired)
+        return [
+            self._rooted(known[INGEST_API], "faults.roots.ingest", self.crash_file, door),
+            worker,
+            _with(replace(worker, name=SECOND_WORKER), {"TILLSTREAM_OPS_PORT": str(free_port())}),
+            known[QUERY_API],
+            _with(known[FILE_WATCHER], {**door, **_settings(WATCHES)}),
+            self._rooted(
+                known[FILE_LOADER],
+                "faults.roots.loader",
+                self.loader_crash_file,
+                {**wired, **_settings(LOADS)},
+            ),
+        ]
 
-    def _rooted(self, program: Program, module: str, **environment: str) -> Program:
+    def _rooted(
+        self, program: Program, module: str, crash_file: Path, environment: Mapping[str, str]
+    ) -> Program:
         python, minus_m, _ = program.command
-        own = {"PYTHONPATH": str(TESTS), CRASH_FILE: str(self.crash_file), PLANT: self._plant}
-        return replace(
-            program,
-            command=(python, minus_m, module),
-            environment={**program.environment, **environment, **own},
-        )
+        own = {"PYTHONPATH": str(TESTS), CRASH_FILE: str(crash_file), PLANT: self._plant}
+        return _with(replace(program, command=(python, minus_m, module)), {**environment, **own})
 
     def _wired_url(self) -> Path:
         """The worker's connection string, by way of its wire."""
@@ -252,3 +275,11 @@ class System:
         path.touch(mode=0o600)
         path.write_text(url)
         return path
+
+
+def _with(program: Program, environment: Mapping[str, str]) -> Program:
+    return replace(program, environment={**program.environment, **environment})
+
+
+def _settings(values: Mapping[str, str]) -> dict[str, str]:
+    return {f"TILLSTREAM_{name}": value for name, value in values.items()}

@@ -1,9 +1,10 @@
 """What the tables hold, read past every role and every wire."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -11,12 +12,15 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 
-from tillstream.contracts.entities import ENTITY_OF_TOPIC
+from faults.translation import filed_id, placeless_id
+from tillstream.contracts.ids import place_message_id, row_message_id
+from tillstream.contracts.reasons import Reason
+from tillstream.contracts.records import payload_hash
 from tillstream.contracts.topics import TOPICS
 from tillstream.kafka.records import Place
 
 KAFKA_ANSWERS_WITHIN_MS = 5_000
-PARTITIONS = sum(topic.partitions for topic in TOPICS if topic.name in ENTITY_OF_TOPIC)
+PARTITIONS = sum(topic.partitions for topic in TOPICS)
 # What moves back is written down by the database itself: a look now and then would miss it.
 WATCH_OFFSETS = """
 CREATE SCHEMA IF NOT EXISTS chaos;
@@ -33,17 +37,41 @@ KEPT = """
 SELECT message_id, 'table' FROM shop.changes WHERE outcome IN ('stored', 'unchanged', 'superseded')
 UNION ALL SELECT event_id, 'table' FROM shop.events
 UNION ALL SELECT message_id, 'parked' FROM shop.parked
-UNION ALL SELECT message_id, CASE reason WHEN 'id_conflict' THEN 'conflict' ELSE 'quarantine' END
-    FROM shop.quarantine WHERE resolved_at IS NULL
 """
+QUARANTINED = """
+SELECT message_id, reason, payload, topic, kafka_partition, kafka_offset
+FROM shop.quarantine WHERE resolved_at IS NULL
+"""
+JOBS = """
+SELECT job_id, file_name, status, rows, loaded, unchanged, superseded, duplicate, parked, rejected
+FROM shop.file_jobs ORDER BY created_at
+"""
+UNSETTLED_JOBS = "SELECT count(*) FROM shop.file_jobs WHERE status IN ('queued', 'running')"
 type Event = tuple[int, str, int | None, datetime]
+
+
+class Job(NamedTuple):
+    """What became of a file, as its statement says."""
+
+    job_id: UUID
+    file_name: str
+    status: str
+    rows: int
+    loaded: int
+    unchanged: int
+    superseded: int
+    duplicate: int
+    parked: int
+    rejected: int
 
 
 @dataclass(slots=True)
 class Tables:
-    """Where each id lies, once per place in which it was found, and the rows."""
+    """Where each id lies, once per place in which it was found, and the rows. Ids are those of the ledger."""
 
     kept: list[tuple[UUID, str]] = field(default_factory=list)
+    refused: dict[UUID, tuple[str, str]] = field(default_factory=dict)  # reason, hash of the bytes
+    jobs: list[Job] = field(default_factory=list)
     events: dict[UUID, Event] = field(default_factory=dict)
     users: dict[int, tuple[str, str]] = field(default_factory=dict)
     products: dict[int, tuple[str, str, Decimal]] = field(default_factory=dict)
@@ -63,7 +91,8 @@ async def read_tables(dsn: str) -> Tables:
     async with await AsyncConnection.connect(dsn) as conn:  # one transaction, one snapshot
         await conn.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         tables = Tables()
-        tables.kept = await _rows(conn, KEPT)
+        tables.jobs = [Job(*row) for row in await _rows(conn, JOBS)]
+        await _read_kept(conn, tables)
         for event_id, *event in await _rows(
             conn, "SELECT event_id, user_id, event_type, product_id, event_timestamp FROM shop.events"
         ):
@@ -87,6 +116,37 @@ async def read_tables(dsn: str) -> Tables:
         return tables
 
 
+async def _read_kept(conn: AsyncConnection, tables: Tables) -> None:
+    """Where ids lie, in the ledger's ids."""
+    own = filed_ids(tables.jobs)
+    tables.kept = [(own.get(each, each), place) for each, place in await _rows(conn, KEPT)]
+    without_id: set[UUID] = set()
+    for message_id, reason, payload, *where in await _rows(conn, QUARANTINED):
+        named = own.get(message_id, message_id)
+        if where[0] is not None and message_id == place_message_id(*where):
+            named = placeless_id(where[0], payload)
+            if named in without_id:  # its writer did not know that the first attempt came through
+                continue
+            without_id.add(named)
+        tables.kept.append((named, "conflict" if reason == Reason.ID_CONFLICT else "quarantine"))
+        tables.refused[named] = reason, payload_hash(payload).hex()
+
+
+def filed_ids(jobs: Sequence[Job]) -> dict[UUID, UUID]:
+    """The ledger's id of every row of every job."""
+    return {
+        row_message_id(job.job_id, line): filed_id(job.file_name, line)
+        for job in jobs
+        for line in range(1, job.rows + 2)
+    }
+
+
+async def count_unsettled_jobs(dsn: str) -> int:
+    async with await AsyncConnection.connect(dsn) as conn:
+        [(count,)] = await _rows(conn, UNSETTLED_JOBS)
+        return int(count)
+
+
 async def read_offsets(dsn: str) -> dict[Place, int]:
     """Where the fence stands. Raises psycopg.OperationalError where the database is away."""
     async with await AsyncConnection.connect(dsn) as conn:
@@ -102,7 +162,9 @@ async def count_parked(dsn: str) -> int:
 async def log_ends(bootstrap: str) -> dict[Place, int]:
     """Where the logs of our topics end. Raises aiokafka's errors where the broker is away."""
     consumer = AIOKafkaConsumer(
-        *ENTITY_OF_TOPIC, bootstrap_servers=bootstrap, request_timeout_ms=KAFKA_ANSWERS_WITHIN_MS
+        *(topic.name for topic in TOPICS),
+        bootstrap_servers=bootstrap,
+        request_timeout_ms=KAFKA_ANSWERS_WITHIN_MS,
     )
     try:
         await consumer.start()

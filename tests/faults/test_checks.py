@@ -3,31 +3,42 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from faults.checks import Places, Verdict, check_all
+from faults.file_checks import check_files
+from faults.files import Desk
 from faults.goods import Shop
-from faults.ledger import Account, Fate, Item, Ledger, account_of, read_ledger
+from faults.hostile import drawn
+from faults.ledger import Account, Fate, Filed, Item, Ledger, account_of, read_files, read_ledger
 from faults.model import event_row, item_row, model_of, order_row, product_row, user_row
-from faults.tables import Tables
-from tillstream.contracts.entities import Entity
-from tillstream.kafka.records import Place
+from faults.tables import Job, Tables
+from tillstream.contracts.entities import TOPIC_OF, Entity
+from tillstream.contracts.envelope import read_record
+from tillstream.contracts.ids import new_id
+from tillstream.folders import REJECTS_SUFFIX, Folders, stored_name
+from tillstream.kafka.records import Place, Record
 
 pytestmark = pytest.mark.unit
 
 PLACE = Place("shop.events.v1", 0)
 ENDS = {PLACE: 10}
-WHERE = {Fate.TABLE: "table", Fate.PARKED: "parked", Fate.CONFLICT: "conflict"}
+WHERE: dict[Fate, str] = {fate: str(fate) for fate in Fate if fate is not Fate.RIVAL}
 
 
 def whole_shop() -> Account:
-    """A small load of which everything was acknowledged."""
-    shop = Shop("checks", 300)
+    """A small load of which everything was acknowledged, with a drop of files and a strike past the doors."""
+    shop = Shop("checks", 1_000)
     items = [item for request in shop.requests() for item in request.items if item.fate is not Fate.REFUSED]
     event = next(item for item in items if item.entity is Entity.EVENT and item.fate is Fate.TABLE)
+    items += [item for paper in Desk("checks").drop() for item in paper.items]
+    items += [each.item for batch in drawn(Random("checks")) for each in batch]
     return Account([*items, *shop.conflict(event).items], [])
 
 
@@ -36,6 +47,8 @@ def tables_of(account: Account) -> Tables:
     tables, holders = Tables(offsets=dict(ENDS)), set[str]()
     for item in account.acknowledged:
         place = WHERE.get(item.fate, "table")
+        if item.fate is Fate.QUARANTINE:
+            tables.refused[item.message_id] = item.content["reason"], item.content["payload"]
         if item.fate is Fate.RIVAL:
             place = "quarantine" if item.content["email"] in holders else "table"
             holders.add(item.content["email"])
@@ -99,6 +112,19 @@ def store_both_rivals(account: Account, tables: Tables) -> None:
     tables.kept = [(each, "table" if each in ids else place) for each, place in tables.kept]
 
 
+def a_broken_one(account: Account) -> UUID:
+    return next(item.message_id for item in account.acknowledged if item.fate is Fate.QUARANTINE)
+
+
+def drop_a_broken_one(account: Account, tables: Tables) -> None:
+    tables.kept.remove((a_broken_one(account), "quarantine"))
+
+
+def keep_other_bytes(account: Account, tables: Tables) -> None:
+    reason, _ = tables.refused[a_broken_one(account)]
+    tables.refused[a_broken_one(account)] = reason, "other bytes"
+
+
 def lag(_account: Account, tables: Tables) -> None:
     tables.offsets[PLACE] = 9
 
@@ -122,6 +148,8 @@ def test_a_system_without_a_mistake_holds() -> None:
         (invent, "C2", 0, 1),
         (overwrite, "C2", 0, 0),
         (store_both_rivals, "C2", 0, 0),
+        (drop_a_broken_one, "C1", 1, 0),
+        (keep_other_bytes, "C1", 0, 0),
         (lag, "C3", 0, 0),
         (move_back, "C3", 0, 0),
     ],
@@ -149,13 +177,88 @@ def test_what_was_never_acknowledged_may_be_there_once_but_not_twice() -> None:
     assert judge(give_up_twice).doubled == 1
 
 
+def test_every_broken_record_has_the_reason_that_its_contract_gives() -> None:
+    now, zone = datetime.now(UTC), ZoneInfo("UTC")
+    for each in (each for batch in drawn(Random("reasons")) for each in batch):
+        entity = each.item.entity
+        record = Record(TOPIC_OF[entity], 0, 7, each.key, each.value, each.headers, now)
+        message = read_record(record, entity, zone)
+        reason = message.refusal and message.refusal.reason
+        assert reason == each.item.content.get("reason"), each
+        assert not each.headers or message.message_id == each.item.message_id
+
+
+@pytest.fixture
+def dropped(tmp_path: Path) -> tuple[list[Filed], list[Job], Folders]:
+    """A drop that was loaded without a mistake."""
+    folders = Folders(tmp_path)
+    folders.create()
+    papers, jobs = Desk("files").drop(), list[Job]()
+    for paper in papers:
+        filed = paper.filed
+        job = Job(
+            new_id(), filed.name, "loaded_with_rejects", filed.rows, filed.loaded, 0, 0, *_counts(filed)
+        )
+        name = stored_name(job.job_id, filed.name)
+        (folders.processed / name).write_bytes(paper.data)
+        lines = "".join(f"{line}\r\n" for line in filed.rejected_lines)
+        (folders.invalid / f"{name}{REJECTS_SUFFIX}").write_text(f"line\r\n{lines}")
+        jobs.append(job)
+    return [paper.filed for paper in papers], jobs, folders
+
+
+def _counts(filed: Filed) -> tuple[int, int, int]:
+    return filed.duplicate, filed.parked, len(filed.rejected_lines)
+
+
+type Dropped = tuple[list[Filed], list[Job], Folders]
+
+
+def load_twice(_filed: list[Filed], jobs: list[Job], _folders: Folders) -> None:
+    jobs.append(jobs[0]._replace(job_id=new_id()))
+
+
+def never_load(_filed: list[Filed], jobs: list[Job], _folders: Folders) -> None:
+    del jobs[0]
+
+
+def count_a_row_twice(_filed: list[Filed], jobs: list[Job], _folders: Folders) -> None:
+    jobs[0] = jobs[0]._replace(rows=jobs[0].rows + 1, duplicate=jobs[0].duplicate + 1)
+
+
+def leave_a_file(_filed: list[Filed], _jobs: list[Job], folders: Folders) -> None:
+    (folders.work / "left.csv").touch()
+
+
+def lose_a_rejects_file(_filed: list[Filed], _jobs: list[Job], folders: Folders) -> None:
+    next(folders.invalid.iterdir()).unlink()
+
+
+def test_files_that_were_loaded_once_hold(dropped: Dropped) -> None:
+    filed, jobs, folders = dropped
+    assert check_files(filed, jobs, folders.root) == []
+
+
+@pytest.mark.parametrize(
+    "spoil", [load_twice, never_load, count_a_row_twice, leave_a_file, lose_a_rejects_file]
+)
+def test_a_mistake_with_a_file_is_found(
+    dropped: Dropped, spoil: Callable[[list[Filed], list[Job], Folders], None]
+) -> None:
+    spoil(*dropped)
+    filed, jobs, folders = dropped
+    assert check_files(filed, jobs, folders.root)
+
+
 async def test_the_ledger_reads_back_what_was_sent_and_acknowledged(tmp_path: Path) -> None:
     item = Item(UUID(int=1), Entity.EVENT, {"user_id": 1}, Fate.TABLE)
     other, refused = replace(item, message_id=UUID(int=2)), replace(item, fate=Fate.REFUSED)
     ledger = Ledger(tmp_path / "ledger.jsonl")
     first, _ = await asyncio.gather(ledger.sent([item, refused]), ledger.sent([item, other]))
     await ledger.acknowledged(first, [0])
+    await ledger.dropped(filed := Filed("a.csv", 9, [3, 4], parked=1, duplicate=2))
     ledger.close()
+    assert (read_files(ledger.path), filed.loaded) == ([filed], 4)
     account = account_of(read_ledger(ledger.path))
     assert (account.acknowledged, account.unacknowledged) == ([item], [other])
 

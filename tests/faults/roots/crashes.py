@@ -1,8 +1,8 @@
-"""Crash points: at a labelled step of a batch this process ends, or stops, when a file asks for it."""
+"""Crash points: at a labelled step of a batch, or of a file's chunk, this process ends, or stops, when a file asks for it."""
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,11 +10,13 @@ from pathlib import Path
 from psycopg import AsyncConnection
 
 from etl_worker.app import Ports
+from etl_worker.file_loader.app import Ports as FilePorts
 from tillstream.apply.engine import Applied
-from tillstream.contracts.messages import Message
-from tillstream.contracts.plain_events import PlainEvent
 from tillstream.kafka.fence import Move
 from tillstream.kafka.records import Place
+from tillstream.kafka.steps import Advance, Commit
+
+type ApplyOf[M] = Callable[[AsyncConnection, Sequence[M]], Awaitable[list[Applied]]]
 
 EXIT_CRASHED = 70
 
@@ -33,33 +35,47 @@ STOP = "stop "  # before a step: the process stops itself there instead, until s
 
 
 class CrashPoints:
-    """The file holds a step; it is used up by the first batch of any worker that gets there."""
+    """The file holds a step; it is used up by whichever process that looks at it gets there first."""
 
     def __init__(self, file: str) -> None:
         self._file = Path(file)
 
     def around(self, ports: Ports) -> Ports:
-        apply, advance, commit = ports.apply, ports.advance, ports.commit
+        return replace(
+            ports,
+            apply=self._apply(ports.apply),
+            advance=self._advance(ports.advance),
+            commit=self._commit(ports.commit),
+        )
 
-        async def crashing_apply(
-            conn: AsyncConnection, messages: Sequence[Message | PlainEvent]
-        ) -> list[Applied]:
+    def around_files(self, ports: FilePorts) -> FilePorts:
+        """A chunk has no fence of the loop's."""
+        return replace(ports, apply=self._apply(ports.apply), commit=self._commit(ports.commit))
+
+    def _apply[M](self, apply: ApplyOf[M]) -> ApplyOf[M]:
+        async def crashing(conn: AsyncConnection, messages: Sequence[M]) -> list[Applied]:
             self._reach(Step.BEFORE_WRITE)
             applied = await apply(conn, messages)
             self._reach(Step.AFTER_WRITE)
             return applied
 
-        async def crashing_advance(conn: AsyncConnection, moves: Mapping[Place, Move]) -> set[Place]:
+        return crashing
+
+    def _advance(self, advance: Advance) -> Advance:
+        async def crashing(conn: AsyncConnection, moves: Mapping[Place, Move]) -> set[Place]:
             moved = await advance(conn, moves)
             self._reach(Step.AFTER_FENCE)
             return moved
 
-        async def crashing_commit(conn: AsyncConnection) -> None:
+        return crashing
+
+    def _commit(self, commit: Commit) -> Commit:
+        async def crashing(conn: AsyncConnection) -> None:
             self._reach(Step.BEFORE_COMMIT)
             await commit(conn)
             self._reach(Step.AFTER_COMMIT)
 
-        return replace(ports, apply=crashing_apply, advance=crashing_advance, commit=crashing_commit)
+        return crashing
 
     def _reach(self, step: Step) -> None:
         if not self._file.exists():

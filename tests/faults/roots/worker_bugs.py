@@ -213,6 +213,16 @@ def forgets_on_revoke(ports: Ports, _settings: WorkerSettings, _planted: ExitSta
     return replace(ports, consumer=Forgetful(ports.consumer), apply=slowly)
 
 
+def drops_what_is_broken(ports: Ports, _settings: WorkerSettings, _planted: ExitStack) -> Ports:
+    """What breaks its contract is passed over, as if it had never come."""
+
+    async def apply(conn: AsyncConnection, batch: Batch) -> list[Applied]:
+        good = [each for each in batch if isinstance(each, PlainEvent) or each.refusal is None]
+        return await ports.apply(conn, good)
+
+    return replace(ports, apply=apply)
+
+
 def upserts_unsorted(ports: Ports, _settings: WorkerSettings, planted: ExitStack) -> Ports:
     """Users are written in another order than everybody else writes them."""
     unsorted = USERS["upsert"].replace("FROM winners ORDER BY key", "FROM winners ORDER BY key DESC")
@@ -229,6 +239,7 @@ BUGS: Mapping[str, Bug] = {
     "quarantine during an outage": quarantines_during_outages,
     "forget a batch on revoke": forgets_on_revoke,
     "unsorted upserts": upserts_unsorted,
+    "broken records dropped": drops_what_is_broken,
 }
 
 
