@@ -12,6 +12,7 @@ from aiokafka import errors as kafka
 from tillstream.errors import BrokerUnavailable
 from tillstream.kafka.failures import translated
 from tillstream.kafka.lanes import LanePolicy, Lanes
+from tillstream.kafka.metadata_pace import pace_metadata
 from tillstream.kafka.records import Outgoing, Place, PublishResult
 
 MS = 1_000
@@ -106,6 +107,7 @@ class AioProducer:
             compression_type=self._policy.compression,
             request_timeout_ms=int(self._policy.request_s * MS),
         )
+        pace_metadata(producer.client)
         try:
             with translated():
                 await producer.start()

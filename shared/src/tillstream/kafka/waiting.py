@@ -17,10 +17,13 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits grow by doubling from `first_s` to `cap_s`, each shortened by up to a half at random."""
+    """Waits grow by doubling from `first_s` to `cap_s`, each shortened by up to a half at random.
+
+    The cap is how late one may notice that a server is back; one attempt in three seconds troubles no server.
+    """
 
     first_s: float = 0.1
-    cap_s: float = 10.0
+    cap_s: float = 3.0
 
     def wait_s(self, failures: int) -> float:
         """How long to wait after this many failures in a row (≥ 1)."""
