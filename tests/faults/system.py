@@ -17,6 +17,7 @@ from support.kafka import CACHE
 from support.ports import free_port, free_ports
 from support.postgres import FAST
 from tillstream.testing.waiting import eventually
+from tillstream_native.class_archive import archive_classes
 from tillstream_native.credentials import load_passwords, write_urls
 from tillstream_native.kafka import Broker, fetch_jars
 from tillstream_native.places import (
@@ -200,13 +201,15 @@ class System:
             place, install, self.ports.postgres, load_passwords(self.places.secrets), user
         )
         java = find_java()
+        jars = fetch_jars(CACHE, java)
+        archive_classes(jars, java)
         doors = {
             "WORKER": (free_port(), self.wires.worker_to_broker.port),
             "INGEST": (free_port(), self.wires.ingest_to_broker.port),
         }
         self._broker = WiredBroker(
             self.places.kafka,
-            fetch_jars(CACHE, java),
+            jars,
             java,
             self.ports.kafka,
             self.ports.kafka_controller,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.ports import free_port
+from tillstream_native.class_archive import archive_classes
 from tillstream_native.kafka import Broker, fetch_jars
 from tillstream_native.processes import Child
 from tillstream_native.tools import find_java
@@ -56,7 +57,9 @@ class KafkaServer:
 def run_kafka(place: Path) -> Iterator[KafkaServer]:
     """A new broker in a folder, running until the caller goes on."""
     java = find_java()
-    broker = Broker(place / "kafka", fetch_jars(CACHE, java), java, free_port(), free_port())
+    jars = fetch_jars(CACHE, java)
+    archive_classes(jars, java)
+    broker = Broker(place / "kafka", jars, java, free_port(), free_port())
     broker.create()
     server = KafkaServer(broker, place)
     try:

@@ -1,10 +1,16 @@
 """Kafka as the tests and `make up` run it."""
 
+from pathlib import Path
+
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from support.kafka import KafkaServer
+from support.kafka import CACHE, KafkaServer
+from tillstream_native.class_archive import is_usable
+from tillstream_native.kafka import Broker, class_archive, fetch_jars
+from tillstream_native.tools import find_java
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +37,22 @@ async def _first(bootstrap: str, topic: str) -> bytes | None:
         await consumer.seek_to_beginning(place)
         value: bytes | None = (await consumer.getone()).value
         return value
+
+
+def test_a_broker_maps_its_classes_from_an_archive(kafka_server: KafkaServer) -> None:
+    pid = kafka_server.pid
+    assert pid is not None
+    mapped = {each.path for each in psutil.Process(pid).memory_maps()}
+    assert str(class_archive(CACHE / "kafka")) in mapped
+
+
+@pytest.mark.parametrize("length", [0, 100_000])
+def test_an_archive_that_was_cut_off_is_not_used(tmp_path: Path, length: int) -> None:
+    java = find_java()
+    jars = fetch_jars(CACHE, java)
+    archive = tmp_path / "classes.jsa"
+    archive.write_bytes(class_archive(jars).read_bytes()[:length])
+    assert not is_usable(Broker(tmp_path, jars, java, 1, 1), archive)
 
 
 async def test_acknowledged_record_survives_a_killed_broker(kafka_server: KafkaServer) -> None:

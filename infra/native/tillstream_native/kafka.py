@@ -27,11 +27,16 @@ CORRELATION_ID = 7
 NO_TOPICS = 0
 
 
+def class_archive(jars: Path) -> Path:
+    """Where the archive of a broker's classes lies; see `tillstream_native.class_archive`."""
+    return jars / "classes.jsa"
+
+
 def fetch_jars(cache: Path, java: Path) -> Path:
     """The folder with the pinned jars; fetched with Maven once, and again when the pins change."""
     jars, stamp = cache / "kafka", cache / "kafka" / "pom.xml"
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / "kafka.lock"):
+    with locked(cache / "kafka.lock"):
         if stamp.exists() and stamp.read_bytes() == POM.read_bytes():
             return jars
         maven, environment = find_maven(java)
@@ -51,7 +56,8 @@ def fetch_jars(cache: Path, java: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else who asks for it goes on meanwhile, whichever process that is. Blocks."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -130,7 +136,11 @@ class Broker:
 
     def _java(self, main: str, *arguments: str) -> tuple[str, ...]:
         logging = f"-Dlog4j2.configurationFile={CONFIG / 'log4j2.properties'}"
-        return (str(self.java), *JVM, logging, "-cp", f"{self.jars}/*", main, *arguments)
+        archive = class_archive(self.jars)
+        archived = (
+            (f"-XX:SharedArchiveFile={archive}",) if archive.is_file() and archive.stat().st_size else ()
+        )
+        return (str(self.java), *JVM, *archived, logging, "-cp", f"{self.jars}/*", main, *arguments)
 
 
 def _serving_brokers(connection: socket.socket) -> int:

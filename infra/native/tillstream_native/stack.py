@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from tillstream_native.class_archive import archive_classes
 from tillstream_native.credentials import load_passwords, write_urls
 from tillstream_native.kafka import Broker, fetch_jars
 from tillstream_native.places import (
@@ -119,6 +120,7 @@ class Stack:
     def _broker(self) -> Broker:
         java = find_java()
         jars = fetch_jars(self.places.cache, java)
+        archive_classes(jars, java)
         return Broker(self.places.kafka, jars, java, self.ports.kafka, self.ports.kafka_controller)
 
     def _launch(self, cluster: Cluster, broker: Broker, services: Services) -> None:
