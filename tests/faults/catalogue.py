@@ -67,7 +67,7 @@ def other_faults(system: System, random: Random) -> list[Fault]:
         Ended("ingest SIGTERM", INGEST_API, signal.SIGTERM),
         Stopped("ingest SIGSTOP", INGEST_API, 3.0),
         Ended("broker SIGKILL", KAFKA, signal.SIGKILL),
-        Stopped("broker SIGSTOP", KAFKA, 3.0),
+        Stopped("broker SIGSTOP", KAFKA, 6.0),
         Ended("broker restart", KAFKA, signal.SIGTERM),
         Ended("database fast restart", POSTGRES, signal.SIGINT),
         Ended("database immediate restart", POSTGRES, signal.SIGQUIT),

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from time import monotonic
+from typing import Any
 
 import httpx2
 import psycopg
@@ -122,23 +123,24 @@ class Run:
 
     async def _go_through(self, prober: Customer, rounds: Sequence[Round]) -> None:
         portion = self._plan.events // (len(rounds) + 1) + 1
-        self._pace.grant(portion, LOAD_LEAD_S)
-        await self._caught_up(prober, 0)
-        await self._abuse()
-        self._measure_memory()
-        for number, faults in enumerate(rounds, start=1):
-            self._pace.grant(portion, LOAD_LEAD_S + max(fault.takes_s + fault.hold_s for fault in faults))
-            names = " + ".join(fault.name for fault in faults)
+        for number, faults in enumerate([[], *rounds]):
+            names = " + ".join(fault.name for fault in faults) or "the start"
+            self._pace.grant(
+                portion, LOAD_LEAD_S + max((each.takes_s + each.hold_s for each in faults), default=0.0)
+            )
             await self._partner.drop()
             await hold(LOAD_LEAD_S / 2, asyncio.Event())
             try:
-                await asyncio.gather(*(self._suffer(fault) for fault in faults), self._abuse())
+                await _all(*(self._suffer(fault) for fault in faults), self._abuse())
                 recovery_s = await self._caught_up(prober, number)
             except AssertionError as error:
                 self._problems.append(f"after {names}: {error}")
                 break
-            self._result.recoveries_s.append((recovery_s, names))
-            self._say(f"{number:4} of {len(rounds)}  {names}: recovered in {recovery_s:.1f} s")
+            if faults:
+                self._result.recoveries_s.append((recovery_s, names))
+                self._say(f"{number:4} of {len(rounds)}  {names}: recovered in {recovery_s:.1f} s")
+            else:
+                self._measure_memory()
         self._measure_memory()
 
     async def _abuse(self) -> None:
@@ -241,3 +243,10 @@ class Run:
             f"{len(files)} files lie in input/ or work/": bool(files),
         }
         return "; ".join(sentence for sentence, is_so in found.items() if is_so)
+
+
+async def _all(*work: Coroutine[Any, Any, None]) -> None:
+    """Everything to its end, so that nothing stays unhealed behind what fails; then raises what failed first."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
