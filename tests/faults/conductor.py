@@ -130,12 +130,15 @@ class Run:
             )
             await self._partner.drop()
             await hold(LOAD_LEAD_S / 2, asyncio.Event())
+            abuse = asyncio.create_task(self._abuse(), name="abuse")
             try:
-                await _all(*(self._suffer(fault) for fault in faults), self._abuse())
+                await _all(*(self._suffer(fault) for fault in faults))
                 recovery_s = await self._caught_up(prober, number)
             except AssertionError as error:
                 self._problems.append(f"after {names}: {error}")
                 break
+            finally:
+                await abuse
             if faults:
                 self._result.recoveries_s.append((recovery_s, names))
                 self._say(f"{number:4} of {len(rounds)}  {names}: recovered in {recovery_s:.1f} s")

@@ -16,13 +16,13 @@ from faults.system import SECOND_WORKER, System
 from faults.wire import Manner, Wire
 from tillstream.testing.waiting import eventually
 from tillstream_native.places import ETL_WORKER, FILE_LOADER
-from tillstream_native.supervision import RUNNING
 
 NOTICED_WITHIN_S = 60.0
 STOP_WITHIN_S = 60.0
 REACHED_WITHIN_S = 60.0
 KILL_EVERY_S = 0.02
 JOINS = 3
+STAYS_S = 0.5
 MOST_CONNECTIONS = 100
 OWNED = "SELECT count(*) FROM shop.consumer_offsets WHERE owner LIKE %s"
 WORKERS_BACK_ENDS = """
@@ -135,16 +135,7 @@ class Overtaken:
         system.crash_file.write_text(STOP + self.step)
         await eventually(lambda: not system.crash_file.exists(), REACHED_WITHIN_S)
         await asyncio.to_thread(system.supervisor.start, [SECOND_WORKER])
-        await eventually(lambda: self._owns_nothing(system), NOTICED_WITHIN_S)
-
-    async def _owns_nothing(self, system: System) -> bool:
-        """Whether every partition has another owner by now; false also while the database is away."""
-        try:
-            async with await psycopg.AsyncConnection.connect(system.superuser_dsn) as conn:
-                found = await (await conn.execute(OWNED, [f"%:{self._pid}"])).fetchone()
-        except psycopg.OperationalError:
-            return False
-        return found == (0,)
+        await eventually(lambda: _owns(system, self._pid, some=False), NOTICED_WITHIN_S)
 
     async def heal(self, system: System) -> None:
         if self._pid is not None:
@@ -154,21 +145,29 @@ class Overtaken:
         await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
 
 
+async def _owns(system: System, pid: int | None, *, some: bool) -> bool:
+    """Whether a worker owns partitions by now, or has none left; false also while the database is away."""
+    try:
+        async with await psycopg.AsyncConnection.connect(system.superuser_dsn) as conn:
+            found = await (await conn.execute(OWNED, [f"%:{pid}"])).fetchone()
+    except psycopg.OperationalError:
+        return False
+    return found is not None and (found[0] > 0) is some
+
+
 @dataclass(slots=True)
 class Rejoining:
-    """A second worker joins and leaves every few seconds."""
+    """A second worker joins, gets partitions and leaves, again and again."""
 
     name: str = "two workers joining and leaving"
     hold_s: float = 0.0
-    takes_s: float = JOINS * 4.0
+    takes_s: float = JOINS * 3.0
 
     async def inject(self, system: System) -> None:
         for _ in range(JOINS):
             await asyncio.to_thread(system.supervisor.start, [SECOND_WORKER])
-            await eventually(
-                lambda: system.supervisor.states()[SECOND_WORKER][0] == RUNNING, REACHED_WITHIN_S
-            )
-            await hold(1.0, asyncio.Event())
+            await eventually(lambda: _owns(system, system.pid(SECOND_WORKER), some=True), REACHED_WITHIN_S)
+            await hold(STAYS_S, asyncio.Event())
             await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
 
     async def heal(self, system: System) -> None:
