@@ -76,7 +76,7 @@ CANARIES = (
         "C1",
         lambda _: [[BackEndsKilled()], [TableLocked(), BackEndsKilled()]],
     ),
-    Canary("forget a batch on revoke", "C1", lambda _: [[Rejoining()], [Rejoining()]], events=6_000),
+    Canary("forget a batch on revoke", "C1", lambda _: [[Rejoining()], [Rejoining()]], events=9_000),
     Canary("unsorted upserts", "C5", lambda _: [[RivalWriter(hold_s=12.0)]], events=6_000),
     Canary("broken records dropped", "C1", lambda _: []),
     Canary(ROWS_APART, "C6", lambda _: [[LoaderCrashed(Step.BEFORE_COMMIT)]]),

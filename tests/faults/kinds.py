@@ -161,7 +161,7 @@ class Rejoining:
 
     name: str = "two workers joining and leaving"
     hold_s: float = 0.0
-    takes_s: float = JOINS * 3.0
+    takes_s: float = JOINS * 4.0
 
     async def inject(self, system: System) -> None:
         for _ in range(JOINS):

@@ -30,7 +30,7 @@ MOVE = """
 UPDATE shop.consumer_offsets SET next_offset = %(offset)s
 WHERE topic = %(topic)s AND kafka_partition = %(partition)s
 """
-SLOW_BATCH = "SELECT pg_sleep(0.2)"
+SLOW_BATCH = "SELECT pg_sleep(0.4)"
 
 
 def commits_offsets_first(ports: Ports, _settings: WorkerSettings, _planted: ExitStack) -> Ports:
