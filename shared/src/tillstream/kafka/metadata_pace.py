@@ -24,13 +24,13 @@ class _MetadataPace:
         self._next_at = clock.monotonic()
 
     async def __call__(self, cluster: Any, topics: Any) -> bool:
-        if cluster is self._cluster:  # a probe has a view of its own, and no time to wait in a queue
-            await asyncio.sleep(max(0.0, self._next_at - self._clock.monotonic()))
+        if cluster is not self._cluster:  # a probe has a view of its own, and no time to wait for anything
+            return bool(await self._ask(cluster, topics))
+        await asyncio.sleep(max(0.0, self._next_at - self._clock.monotonic()))
         try:
-            updated: bool = await self._ask(cluster, topics)
+            return bool(await self._ask(cluster, topics))
         finally:
             self._next_at = self._clock.monotonic() + self._pause_s
-        return updated
 
 
 def pace_metadata(client: Any, pause_s: float = PAUSE_S, clock: Clock | None = None) -> None:
