@@ -122,6 +122,8 @@ class ConsumerLoop:
                 self._watch.retried(error)
                 await self._wait(self._policy.conflict_wait_s, stop)
             except Retryable as error:
+                if self._joined and isinstance(error, BrokerUnavailable):
+                    await self._stall.unanswered(self._consumer.cluster_id)
                 await self._wait(self._outages.failed(error), stop)
         await self._finish()
 
@@ -310,7 +312,7 @@ class ConsumerLoop:
             await self._pass_over(await self._consumer.passed_over())
         except BrokerUnavailable as error:  # what was fetched can be applied all the same
             self._next_measure_at += self._outages.failed(error)
-            self._stall.excuse()
+            await self._stall.unanswered(self._consumer.cluster_id)
             return
         self._outages.reached(KAFKA)
         await self._write_progress(ends, asked_at)

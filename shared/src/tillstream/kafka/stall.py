@@ -1,19 +1,21 @@
 """Finding a loop that does nothing although it could: a Kafka client may stop delivering without any error."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from tillstream.clock import Clock
-from tillstream.errors import Stalled
+from tillstream.errors import BrokerUnavailable, Stalled
 from tillstream.kafka.records import Place
 
 LOOK_EVERY_S = 1.0
 # One partition alone may wait its turn behind a backlog; all together may not.
 SINGLE_PLACE_FACTOR = 5
+# A client that finds its way back by itself has done so by then.
+OTHERS_ANSWERED_S = 20.0
 
 
 class StallWatch:
-    """`turned` and `measured` are called by the loop; both silences end in Stalled."""
+    """`turned` and `measured` are called by the loop; both silences end in Stalled. So does `unanswered`, again and again."""
 
     def __init__(self, clock: Clock, *, lagging_s: float, turn_s: float) -> None:
         self._clock = clock
@@ -23,6 +25,7 @@ class StallWatch:
         self._anything_at = clock.monotonic()
         self._settled_at = clock.monotonic()
         self._seen: dict[Place, tuple[int, float]] = {}
+        self._others_answered_at: float | None = None
 
     def turned(self) -> None:
         self._turned_at = self._clock.monotonic()
@@ -40,8 +43,28 @@ class StallWatch:
             self._settled_at = now
         return now - self._settled_at > self._lagging_s
 
+    async def unanswered(self, ask_anew: Callable[[], Awaitable[object]]) -> None:
+        """The consumer's client had no answer. `ask_anew` asks Kafka by a connection of its own, or raises BrokerUnavailable.
+
+        Raises Stalled where that has been answered for a while, and nothing was measured: such a client never finds its way
+        back. It was seen after connections were reset on a busy machine; records came in all the same.
+        """
+        self.excuse()
+        try:
+            await ask_anew()
+        except BrokerUnavailable:
+            self._others_answered_at = None
+            return
+        now = self._clock.monotonic()
+        since = self._others_answered_at = (
+            now if self._others_answered_at is None else self._others_answered_at
+        )
+        if now - since > OTHERS_ANSWERED_S:
+            raise Stalled(f"Kafka answers others, but not this process's client, for {now - since:.0f} s.")
+
     def measured(self, standing: Mapping[Place, tuple[int, int]]) -> None:
         """Next offset and log end of everything that should move. Raises Stalled."""
+        self._others_answered_at = None
         now = self._clock.monotonic()
         lagging = False
         for place, (next_offset, end) in standing.items():

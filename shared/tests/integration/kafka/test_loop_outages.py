@@ -1,7 +1,7 @@
 """Servers go away and come back; the loop waits, says so, and goes on alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +11,8 @@ from support.kafka import KafkaServer
 from support.postgres import Database, PostgresServer
 from tillstream.clock import SystemClock
 from tillstream.db.connections import connect
-from tillstream.errors import DatabaseUnavailable, Misconfigured, Stalled
+from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Misconfigured, Stalled
+from tillstream.kafka import stall
 from tillstream.kafka.consumer_loop import ConsumerLoop
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer
 from tillstream.kafka.rebalance import Rebalance
@@ -214,3 +215,39 @@ async def test_a_member_in_reserve_is_ready_again_after_an_outage(
     stop.set()
     await running
     await owner.stop(1.0)
+
+
+class Deaf(MemoryConsumer):
+    """Kafka answers whoever asks by another connection, and brings records; this client hears nothing else any more."""
+
+    def __init__(self, broker: MemoryBroker, *, hears: int) -> None:
+        super().__init__(broker, group="toy")
+        self._hears = hears
+
+    async def log_ends(self, places: Collection[Place]) -> dict[Place, int]:
+        self._hears -= 1
+        if self._hears < 0:
+            raise BrokerUnavailable("Kafka did not answer.")
+        return await super().log_ends(places)
+
+
+@pytest.mark.parametrize("hears", [0, 1], ids=["while it takes over", "while it measures"])
+async def test_a_client_that_alone_hears_nothing_ends_the_loop(
+    database: Database, monkeypatch: pytest.MonkeyPatch, hears: int
+) -> None:
+    """aiokafka's was seen so after connections were reset; it waited for ever, and the process was never ready again."""
+    monkeypatch.setattr(stall, "OTHERS_ANSWERED_S", 0.3)
+    broker = MemoryBroker(SystemClock())
+    broker.create_topic("toy", 2)
+    loop = ConsumerLoop(
+        Deaf(broker, hears=hears),
+        lambda: connect(database.worker_dsn, application_name="toy"),
+        Steps(write),
+        topics=["toy"],
+        owner="toy",
+        clock=SystemClock(),
+        policy=QUICK_LOOP,
+    )
+    with pytest.raises(Stalled, match="not this process's client"):
+        async with asyncio.timeout(DEADLINE_S):
+            await loop.run(asyncio.Event())

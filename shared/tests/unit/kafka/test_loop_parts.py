@@ -14,7 +14,7 @@ from tillstream.kafka.holdings import Holdings
 from tillstream.kafka.identity import check_identity
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Place, Record
-from tillstream.kafka.stall import SINGLE_PLACE_FACTOR, StallWatch
+from tillstream.kafka.stall import OTHERS_ANSWERED_S, SINGLE_PLACE_FACTOR, StallWatch
 from tillstream.kafka.steps import BatchResult
 from tillstream.kafka.waiting import Backoff, Outages
 from tillstream.kafka.watch import LoopWatch
@@ -264,3 +264,35 @@ def test_a_member_without_an_assignment_has_lost_its_group_after_a_while() -> No
     assert not stall.lost_its_group(is_settled=False)
     clock.seconds += 600.0
     assert not stall.lost_its_group(is_settled=True)
+
+
+async def answers() -> str:
+    return "cluster"
+
+
+async def is_away() -> str:
+    raise BrokerUnavailable("away")
+
+
+async def test_a_client_that_alone_has_no_answer_is_a_stall() -> None:
+    clock = StillClock()
+    watch = watched(clock)
+    await watch.unanswered(answers)
+    clock.seconds += OTHERS_ANSWERED_S
+    await watch.unanswered(answers)
+    clock.seconds += 1.0
+    with pytest.raises(Stalled, match="not this process's client"):
+        await watch.unanswered(answers)
+
+
+async def test_an_outage_for_everybody_is_no_stall() -> None:
+    clock = StillClock()
+    watch = watched(clock)
+    for _ in range(100):
+        await watch.unanswered(is_away)
+        clock.seconds += 10.0
+    await watch.unanswered(answers)  # Kafka is back, the client will follow
+    clock.seconds += 10.0
+    watch.measured({ONE: (3, 3)})
+    clock.seconds += 3_600.0
+    await watch.unanswered(answers)
