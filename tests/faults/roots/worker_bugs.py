@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import override
 from unittest import mock
+from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection
@@ -143,6 +144,9 @@ class Wrapped:
 
     async def cluster_id(self) -> str:
         return await self._inner.cluster_id()
+
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, UUID]:
+        return await self._inner.topic_ids(topics)
 
 
 class FromLatest(Wrapped):

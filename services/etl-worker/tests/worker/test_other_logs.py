@@ -30,6 +30,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
 COMMAND = re.compile(r"`tillstream (partitions accept [^`]+)`")
 COUNT = "SELECT count(*) FROM shop.users"
+STOP_ALL = f"""
+UPDATE shop.partition_progress SET stopped_at = now(), stop_reason = 'a test' WHERE topic = '{USERS_TOPIC}' RETURNING 1
+"""
 FENCE = "SELECT kafka_partition, next_offset FROM shop.consumer_offsets WHERE topic = 'shop.users.v1'"
 
 
@@ -160,6 +163,58 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_and_no_id_c
         "SELECT user_id, version, stored_at FROM shop.users WHERE user_id <= 60 ORDER BY 1"
     )
     assert again == stored
+
+
+async def test_a_topic_that_was_made_anew_is_refused_however_far_it_reaches(road: Road) -> None:
+    """Each of its logs ends behind the offset at which the worker would go on."""
+    await applied(road, 60)
+    before = await road.fence()
+    await make_anew(road.works.settings.kafka_bootstrap)
+    await road.publish(users(1, 120))
+
+    refusal = await road.refusal()
+    assert refusal.count("was read from the topic of id") == 12
+    assert await road.fence() == before
+    said = await road.follow(refusal)
+    assert "12 partitions go on from there once a worker takes over." in said
+
+    async with road.works.running() as app:
+        await road.drained(app, 120)
+    assert sum((await road.fence()).values()) == 120
+
+
+async def test_a_topic_that_is_made_anew_under_a_running_worker_is_refused(road: Road) -> None:
+    """Its partitions are stopped, so that no fetch at an offset that is not there (yet) can tell."""
+    await road.publish(users(1, 60))
+    app, stop = road.works.app(), asyncio.Event()
+    running = asyncio.create_task(app.run(stop), name="worker")
+    try:
+        await road.drained(app, 60)
+        await road.works.rows(STOP_ALL)
+        await eventually(lambda: stopped(app) == 12)
+        before = await road.fence()
+        await make_anew(road.works.settings.kafka_bootstrap)
+        await road.publish(users(1, 120))
+        await asyncio.wait({running}, timeout=DEADLINE_S)
+        assert running.done()
+        with pytest.raises(Misconfigured, match="the topic of id") as raised:
+            running.result()
+        assert await road.fence() == before
+    finally:
+        stop.set()
+        await asyncio.wait({running}, timeout=DEADLINE_S)
+
+    await road.follow(str(raised.value))
+    assert (await road.operate("partitions", "resume", "--all"))[0] == 0
+    async with road.works.running() as app:
+        await road.drained(app, 120)
+
+
+def stopped(app: App) -> float:
+    return sum(
+        metric(app, "tillstream_partition_stopped", topic=USERS_TOPIC, partition=str(each))
+        for each in range(12)
+    )
 
 
 def outcomes(app: App, outcome: str) -> float:

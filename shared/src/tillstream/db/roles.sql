@@ -55,7 +55,7 @@ GRANT SELECT ON shop.quarantine, shop.replay_requests, shop.consumer_offsets, sh
 GRANT INSERT (quarantine_id, payload, requested_by) ON shop.replay_requests TO tillstream_operator;
 GRANT UPDATE (stopped_at, stop_reason) ON shop.partition_progress TO tillstream_operator;
 GRANT UPDATE (
-  epoch, next_offset, owner, owner_pid, owner_backend_start, cluster_id, last_record_id, last_record_at, updated_at
+  epoch, next_offset, owner, owner_pid, owner_backend_start, cluster_id, topic_id, last_record_id, last_record_at, updated_at
 ) ON shop.consumer_offsets TO tillstream_operator;
 GRANT SELECT (message_id, entity, outcome, content_hash) ON shop.changes TO tillstream_operator;
 GRANT SELECT (message_id, content_hash) ON shop.parked TO tillstream_operator;

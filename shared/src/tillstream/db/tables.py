@@ -341,6 +341,7 @@ class ConsumerOffset(Table, table=True):
     owner_pid: int | None = integer()
     owner_backend_start: datetime | None = moment(nullable=True)
     cluster_id: str | None = long_text(nullable=True)
+    topic_id: UUID | None = uuid(nullable=True)
     last_record_id: str | None = long_text(nullable=True)
     last_record_at: datetime | None = moment(nullable=True)
     updated_at: datetime = moment(default_now=True)

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, override
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,6 +23,7 @@ from tillstream.kafka.log_format import Stretch
 from tillstream.kafka.poll_size import POLL_RECORDS, PollSize, fitting
 from tillstream.kafka.ports import RebalanceListener
 from tillstream.kafka.records import Place, Record
+from tillstream.kafka.topic_ids import TopicIds
 
 # Greater than any real pause: a member that waits for the database must not be thrown out of its group. A loop that
 # hangs is found by the loop's own watch instead.
@@ -81,6 +83,7 @@ class AioConsumer:
         self._client_id = client_id
         self._policy = policy
         self._consumer: AIOKafkaConsumer | None = None
+        self._topic_ids = TopicIds(bootstrap, client_id, policy.answer_s)
         self._listener: RebalanceListener | None = None
         self._sought: dict[Place, int] = {}  # and where each goes on
         self._paused: set[Place] = set()
@@ -138,6 +141,7 @@ class AioConsumer:
         self._forget()
         try:
             async with asyncio.timeout(deadline_s):
+                await self._topic_ids.close()
                 await consumer.stop()
         except TimeoutError:
             _log.warning(
@@ -314,6 +318,9 @@ class AioConsumer:
 
     async def cluster_id(self) -> str:
         return await cluster_id(self._bootstrap, self._policy.answer_s)
+
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, UUID]:
+        return await self._topic_ids.ask(topics)
 
     async def on_revoked(self, places: frozenset[Place]) -> None:
         """Called by aiokafka; the rebalance goes on when this returns."""

@@ -27,7 +27,7 @@ from tillstream.kafka.batch_size import BatchSize
 from tillstream.kafka.batches import Committed, Doubt, Fenced, Unknown, run_batch
 from tillstream.kafka.fence import Fence, Move
 from tillstream.kafka.holdings import Holdings
-from tillstream.kafka.identity import check_identity
+from tillstream.kafka.identity import IdentityWatch
 from tillstream.kafka.link import Connect, Link
 from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.ports import Consumer
@@ -80,7 +80,7 @@ class ConsumerLoop:
         self._outages = Outages(policy.backoff, self._watch, clock)
         self._stall = StallWatch(clock, lagging_s=policy.lagging_s, turn_s=policy.turn_s)
         self._joined = False
-        self._cluster_id = ""
+        self._identity = IdentityWatch(consumer, self._topics)
         self._taken_generation = 0
         self._next_measure_at = clock.monotonic()
         self._retake_at = 0.0
@@ -123,7 +123,7 @@ class ConsumerLoop:
                 await self._wait(self._policy.conflict_wait_s, stop)
             except Retryable as error:
                 if self._joined and isinstance(error, BrokerUnavailable):
-                    await self._stall.unanswered(self._consumer.cluster_id)
+                    await self._stall.unanswered(self._identity.compare)
                 await self._wait(self._outages.failed(error), stop)
         await self._finish()
 
@@ -139,7 +139,7 @@ class ConsumerLoop:
             await self._apply(await self._next_batch())
             if self._clock.monotonic() >= self._next_measure_at:
                 await self._check_membership()
-                await self._measure()
+                await (self._measure() if self._holdings else self._ask_kafka())
         except Retryable:
             await self._forget()
             raise
@@ -177,17 +177,12 @@ class ConsumerLoop:
         generation, places = self._rebalance.generation, self._consumer.assigned()  # of one moment
         self._holdings.clear()
         if places:
-            if not self._cluster_id:
-                self._cluster_id = await self._consumer.cluster_id()
-            starts = await self._consumer.log_starts(places)
+            seen = await self._identity.look(places)
             with translated():
-                positions = await self._fence.take_over(
-                    conn, places, owner=self._owner, starts=starts, cluster_id=self._cluster_id
-                )
+                positions = await self._fence.take_over(conn, places, owner=self._owner, **seen._asdict())
                 stopped = await self._progress.stopped(conn, places)
-            ends = await self._consumer.log_ends(places)
+            await self._identity.check(positions, seen)
             self._outages.reached(KAFKA)
-            check_identity(positions, starts=starts, ends=ends, cluster_id=self._cluster_id)
             self._holdings.take(positions)
             self._holdings.set_stopped(stopped)
             self._seek(self._holdings.running)
@@ -220,7 +215,7 @@ class ConsumerLoop:
 
     async def _forget(self) -> None:
         """Hold nothing, so that the next turn takes everything over again. The broker may be another one by then."""
-        self._cluster_id = ""
+        self._identity.forget()
         await self._ahead.drop()
         self._consumer.pause(self._holdings.next_offsets.keys())
         self._holdings.clear()
@@ -301,26 +296,35 @@ class ConsumerLoop:
 
     async def _measure(self) -> None:
         """About once a second: idle work, progress for readers, offsets for lag tools, and whether anything moves."""
-        self._next_measure_at = self._clock.monotonic() + self._policy.measure_every_s
         if not self._holdings:
             return
         await self._aside(self._steps.idle)
         with translated():  # before Kafka is asked: a later moment would cover what its answer does not
             asked_at = await self._progress.moment(self._link.conn)
-        try:
-            ends = await self._consumer.log_ends(self._holdings.next_offsets.keys())
-            await self._pass_over(await self._consumer.passed_over())
-        except BrokerUnavailable as error:  # what was fetched can be applied all the same
-            self._next_measure_at += self._outages.failed(error)
-            await self._stall.unanswered(self._consumer.cluster_id)
+        ends = await self._ask_kafka()
+        if ends is None:
             return
-        self._outages.reached(KAFKA)
         await self._write_progress(ends, asked_at)
         await self._tell_kafka()
         standing = {
             place: (self._holdings.next_offsets[place], ends[place]) for place in self._holdings.running
         }
         self._stall.measured(standing)
+
+    async def _ask_kafka(self) -> dict[Place, int] | None:
+        """Where the logs end, or None where Kafka does not say. Also asked by who holds nothing: so does everybody once a
+        topic is gone. Raises Misconfigured for one that was made anew."""
+        self._next_measure_at = self._clock.monotonic() + self._policy.measure_every_s
+        try:
+            await self._identity.compare()
+            ends = await self._consumer.log_ends(self._holdings.next_offsets.keys())
+            await self._pass_over(await self._consumer.passed_over())
+        except BrokerUnavailable as error:  # what was fetched can be applied all the same
+            self._next_measure_at += self._outages.failed(error)
+            await self._stall.unanswered(self._identity.compare)
+            return None
+        self._outages.reached(KAFKA)
+        return ends
 
     async def _pass_over(self, passed: Mapping[Place, tuple[int, int]]) -> None:
         """Move the fence beyond what is no record: at the end of a log it would look like one that is never applied."""
@@ -384,7 +388,6 @@ class ConsumerLoop:
     async def _finish(self) -> None:
         """Leave everything as a successor wants it. What fails here, the successor can do without."""
         try:
-            self._next_measure_at = self._clock.monotonic()
             await self._measure()
             await self._link.release(self._holdings.epochs)
         except Retryable as error:

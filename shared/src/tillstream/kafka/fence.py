@@ -8,13 +8,14 @@ once, whatever Kafka's group believes at the time.
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 
 from tillstream.db.queries import load
 from tillstream.errors import DatabaseUnavailable
-from tillstream.kafka.records import Place
+from tillstream.kafka.records import LogIdentity, Place
 
 END_SESSION_WITHIN_MS = 5_000
 
@@ -34,6 +35,11 @@ class Position(NamedTuple):
     cluster_id: str | None = None
     last_record_id: str | None = None
     last_record_at: datetime | None = None
+    topic_id: UUID | None = None
+
+    @property
+    def identity(self) -> LogIdentity:
+        return LogIdentity(self.cluster_id, self.topic_id)
 
 
 class Move(NamedTuple):
@@ -80,11 +86,12 @@ class Fence:
         owner: str,
         starts: Mapping[Place, int],
         cluster_id: str,
+        topic_ids: Mapping[str, UUID],
     ) -> dict[Place, Position]:
         """Make this connection the owner of `places`, in a transaction of its own, and say where each goes on.
 
         The former owners' sessions are gone when it returns, with their locks and whatever they had not committed. A place
-        that is seen for the first time begins at its entry in `starts`. May be repeated; every call raises the epochs.
+        that is seen for the first time begins at its entry in `starts`. `topic_ids` are those that are known. May be repeated; every call raises the epochs.
         """
         wanted = _columns(places)
         former = await conn.execute(self._sql["former_sessions"], wanted)
@@ -97,7 +104,14 @@ class Fence:
             )
             await cursor.execute(self._sql["lock_rows"], wanted)
             await cursor.execute(
-                self._sql["own"], {**wanted, **session._asdict(), "owner": owner, "cluster_id": cluster_id}
+                self._sql["own"],
+                {
+                    **wanted,
+                    **session._asdict(),
+                    "owner": owner,
+                    "cluster_id": cluster_id,
+                    "topic_ids": [topic_ids.get(place.topic) for place in ordered],
+                },
             )
             return {Place(row[0], row[1]): Position(*row[2:]) for row in await cursor.fetchall()}
 

@@ -42,14 +42,18 @@ SET epoch = o.epoch + 1,
     owner_pid = %(pid)s,
     owner_backend_start = %(began)s,
     cluster_id = coalesce(o.cluster_id, %(cluster_id)s),
+    topic_id = coalesce(o.topic_id, wanted.topic_id),
     updated_at = now()
-FROM unnest(%(topics)s::text[], %(partitions)s::smallint[]) AS wanted (topic, kafka_partition)
+FROM unnest(%(topics)s::text[], %(partitions)s::smallint[], %(topic_ids)s::uuid[])
+    AS wanted (topic, kafka_partition, topic_id)
 WHERE o.topic = wanted.topic AND o.kafka_partition = wanted.kafka_partition
-RETURNING o.topic, o.kafka_partition, o.epoch, o.next_offset, o.cluster_id, o.last_record_id, o.last_record_at;
+RETURNING
+    o.topic, o.kafka_partition, o.epoch, o.next_offset, o.cluster_id, o.last_record_id, o.last_record_at, o.topic_id;
 
 -- name: positions
 -- Where these partitions stand, and in which epoch.
-SELECT o.topic, o.kafka_partition, o.epoch, o.next_offset, o.cluster_id, o.last_record_id, o.last_record_at
+SELECT
+    o.topic, o.kafka_partition, o.epoch, o.next_offset, o.cluster_id, o.last_record_id, o.last_record_at, o.topic_id
 FROM shop.consumer_offsets o
 JOIN unnest(%(topics)s::text[], %(partitions)s::smallint[]) AS wanted (topic, kafka_partition)
     USING (topic, kafka_partition);

@@ -9,9 +9,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from tillstream.errors import Misconfigured
 from tillstream.kafka.failures import translated
-from tillstream.kafka.records import Place
+from tillstream.kafka.records import LogIdentity, Place
+from tillstream.kafka.topic_ids import TopicIds
 
 MS = 1_000
+OPERATOR = "operator"
 
 
 class Log(NamedTuple):
@@ -22,9 +24,9 @@ class Log(NamedTuple):
 
 
 class Logs(NamedTuple):
-    """A topic as it is now, in the cluster of that id."""
+    """A topic as it is now."""
 
-    cluster_id: str
+    identity: LogIdentity
     by_place: dict[Place, Log]
 
 
@@ -37,6 +39,7 @@ async def read_logs(bootstrap: str, topic: str, deadline_s: float) -> Logs:
         enable_auto_commit=False,
         request_timeout_ms=int(deadline_s * MS),
     )
+    ids = TopicIds(bootstrap, OPERATOR, deadline_s)
     try:
         with translated():
             async with asyncio.timeout(deadline_s):
@@ -44,13 +47,15 @@ async def read_logs(bootstrap: str, topic: str, deadline_s: float) -> Logs:
                 await consumer.start()
                 cluster = await admin.describe_cluster()
                 partitions = await _partitions(admin, topic)
+                topic_id = (await ids.ask([topic])).get(topic)
                 starts = await consumer.beginning_offsets(partitions)
                 ends = await consumer.end_offsets(partitions)
     finally:
+        await ids.close()
         await consumer.stop()
         await admin.close()
     logs = {Place(*each): Log(starts[each], ends[each]) for each in partitions}
-    return Logs(str(cluster["cluster_id"]), logs)
+    return Logs(LogIdentity(str(cluster["cluster_id"]), topic_id), logs)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:

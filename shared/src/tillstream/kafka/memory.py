@@ -7,6 +7,7 @@ rebalances that wait for `revoked`. `up` cuts it off; `silent` lets it take reco
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID, uuid4
 
 from tillstream.clock import Clock
 from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost, RecordTooLarge, TillstreamError
@@ -67,15 +68,31 @@ class MemoryBroker:
         self.cluster_id = cluster_id
         self.up = True
         self.silent = False
+        self.knows_topic_ids = True
         self.max_record_bytes = LanePolicy().max_record_bytes
         self._clock = clock
         self._logs: dict[Place, _Log] = {}
+        self._topic_ids: dict[str, UUID] = {}
         self._groups: dict[str, _Group] = {}
         self._grown = asyncio.Condition()
 
     def create_topic(self, topic: str, partitions: int = DEFAULT_PARTITIONS) -> None:
+        """A topic of that name from before is gone with this."""
+        self.delete_topic(topic)
+        self._topic_ids[topic] = uuid4()
         for number in range(partitions):
             self._logs[Place(topic, number)] = _Log()
+
+    def delete_topic(self, topic: str) -> None:
+        self._topic_ids.pop(topic, None)
+        for place in self.places(topic):
+            del self._logs[place]
+
+    def topic_id(self, topic: str) -> UUID:
+        """Raises BrokerUnavailable for a topic that is not there."""
+        if topic not in self._topic_ids:
+            raise BrokerUnavailable(f"Kafka has no topic {topic} now.")
+        return self._topic_ids[topic]
 
     def places(self, topic: str) -> list[Place]:
         return sorted(place for place in self._logs if place.topic == topic)
@@ -95,11 +112,22 @@ class MemoryBroker:
         del log.records[: offset - log.start]
         log.start = offset
 
+    def cut_from(self, place: Place, offset: int) -> None:
+        """What an unclean election does: the log ends before `offset` from now on, and others may follow there."""
+        log = self.log(place)
+        del log.records[offset - log.start :]
+
     def check_up(self) -> None:
         if not self.up:
             raise BrokerUnavailable("The broker in memory is down.")
 
     async def append(self, place: Place, outgoing: Outgoing) -> int:
+        offset = self.put(place, outgoing)
+        await self.wake()
+        return offset
+
+    def put(self, place: Place, outgoing: Outgoing) -> int:
+        """Append without letting anybody run meanwhile; who waits for records finds this one later."""
         log = self.log(place)
         now = self._clock.now()
         moment = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
@@ -107,7 +135,6 @@ class MemoryBroker:
         log.records.append(
             Record(*place, offset, outgoing.key, outgoing.value, tuple(outgoing.headers), moment)
         )
-        await self.wake()
         return offset
 
     async def wake(self) -> None:
@@ -277,3 +304,8 @@ class MemoryConsumer:
     async def cluster_id(self) -> str:
         self._broker.check_up()
         return self._broker.cluster_id
+
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, UUID]:
+        self._broker.check_up()
+        found = {topic: self._broker.topic_id(topic) for topic in topics}
+        return found if self._broker.knows_topic_ids else {}

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import LiteralString, NamedTuple
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from tillstream.db.queries import load
 from tillstream.errors import OwnershipLost
-from tillstream.kafka.records import Place
+from tillstream.kafka.records import LogIdentity, Place
 
 # As readers have it: what is older says nothing about now.
 FRESH_FOR = timedelta(seconds=10)
@@ -42,8 +43,13 @@ class FenceRow(NamedTuple):
     epoch: int
     next_offset: int
     cluster_id: str | None
+    topic_id: UUID | None
     owner: str | None
     is_alive: bool
+
+    @property
+    def identity(self) -> LogIdentity:
+        return LogIdentity(self.cluster_id, self.topic_id)
 
 
 class Operator:
@@ -74,9 +80,9 @@ class Operator:
         return [FenceRow(Place(*row[:2]), *row[2:]) for row in await rows.fetchall()]
 
     async def accept(
-        self, conn: AsyncConnection, topic: str, begins: Sequence[tuple[FenceRow, int]], cluster_id: str
+        self, conn: AsyncConnection, topic: str, begins: Sequence[tuple[FenceRow, int]], now: LogIdentity
     ) -> None:
-        """Have the next owner go on at these offsets, in the cluster of now: all of them or none.
+        """Have the next owner go on at these offsets, in the topic of now: all of them or none.
 
         Raises OwnershipLost where somebody took one over, or moved it, since its row was read.
         """
@@ -85,7 +91,7 @@ class Operator:
                 self._sql["accept"],
                 {
                     "topic": topic,
-                    "cluster_id": cluster_id,
+                    **now._asdict(),
                     "partitions": [fence.place.partition for fence, _ in begins],
                     "epochs": [fence.epoch for fence, _ in begins],
                     "nexts": [fence.next_offset for fence, _ in begins],

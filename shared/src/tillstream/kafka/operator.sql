@@ -24,7 +24,7 @@ RETURNING topic, kafka_partition, old.stopped_at, old.stop_reason
 -- The fence rows of a topic, and whether the session that owns one is still there. Sessions of others do not show when they
 -- began, unless to whom may read it: then the pid alone counts.
 SELECT
-  o.topic, o.kafka_partition, o.epoch, o.next_offset, o.cluster_id, o.owner,
+  o.topic, o.kafka_partition, o.epoch, o.next_offset, o.cluster_id, o.topic_id, o.owner,
   EXISTS (
     SELECT FROM pg_stat_activity AS a
     WHERE a.pid = o.owner_pid AND a.datname = current_database() AND a.pid <> pg_backend_pid()
@@ -41,6 +41,7 @@ UPDATE shop.consumer_offsets AS o
 SET epoch = o.epoch + 1,
     next_offset = a.begin_at,
     cluster_id = %(cluster_id)s,
+    topic_id = %(topic_id)s,
     last_record_id = NULL,
     last_record_at = NULL,
     owner = NULL,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
+from uuid import UUID
 
 from tillstream.kafka.records import Outgoing, Place, PublishResult, Record
 
@@ -94,4 +95,9 @@ class Consumer(Protocol):
 
     async def cluster_id(self) -> str:
         """The identity of the cluster. Raises BrokerUnavailable."""
+        ...
+
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, UUID]:
+        """What tells these topics from others of the same name, before and after them; none where the broker knows no such
+        ids. Raises BrokerUnavailable, also for a topic that is not there (any more)."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
+from uuid import UUID
 
 from tillstream.errors import TillstreamError
 
@@ -27,6 +28,13 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]"
+
+
+class LogIdentity(NamedTuple):
+    """What tells a log from another one of the same name. None is not known, and differs from nothing."""
+
+    cluster_id: str | None = None
+    topic_id: UUID | None = None
 
 
 class Record(NamedTuple):

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from tillstream.errors import Misconfigured, OwnershipLost
+from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost
 from tillstream.kafka.poll_size import HEADERS_SAMPLED
 from tillstream.kafka.ports import Consumer, Producer
 from tillstream.kafka.records import Outgoing, Place, Record, bytes_of
@@ -219,6 +219,30 @@ async def test_a_cluster_has_one_identity(topic: str, join: Join) -> None:
     identity = await member.cluster_id()
     assert identity
     assert identity == await member.cluster_id()
+
+
+async def test_a_topic_keeps_its_id_until_it_is_made_anew(world: World, topic: str, join: Join) -> None:
+    other = new_topic()
+    await world.create_topic(other, 1)
+    member, _ = await join("ids", topic, other)
+    ids = await member.topic_ids([topic, other])
+    assert len({ids[topic], ids[other]}) == 2
+    assert await member.topic_ids([topic]) == {topic: ids[topic]}
+    await world.delete_topic(topic)
+    await world.create_topic(topic, 4)
+    again = await member.topic_ids([topic, other])
+    assert again[topic] != ids[topic]
+    assert again[other] == ids[other]
+
+
+async def test_a_topic_that_is_gone_has_no_id_for_now(world: World, topic: str, join: Join) -> None:
+    other = new_topic()
+    await world.create_topic(other, 1)
+    member, _ = await join("no-id", other)
+    await world.delete_topic(topic)
+    with pytest.raises(BrokerUnavailable, match=topic):
+        await member.topic_ids([topic, other])
+    assert other in await member.topic_ids([other])
 
 
 class Reader:

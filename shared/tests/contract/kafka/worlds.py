@@ -16,6 +16,7 @@ from tillstream.kafka.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from tillstream.kafka.ports import Consumer, Producer
 from tillstream.kafka.records import Outgoing, Place, Record
 from tillstream.kafka.topics import ensure_topics
+from tillstream.testing.waiting import eventually
 
 DEADLINE_S = 10.0
 STOP_S = 5.0
@@ -31,6 +32,10 @@ class World(Protocol):
     def consumer(self, group: str) -> Consumer: ...
 
     async def create_topic(self, topic: str, partitions: int) -> None: ...
+
+    async def delete_topic(self, topic: str) -> None:
+        """Returns once the broker does not know it any more."""
+        ...
 
     async def committed(self, group: str) -> dict[Place, int]:
         """The offsets that a group told Kafka."""
@@ -58,6 +63,10 @@ class MemoryWorld(World):
         self._broker.create_topic(topic, partitions)
 
     @override
+    async def delete_topic(self, topic: str) -> None:
+        self._broker.delete_topic(topic)
+
+    @override
     async def committed(self, group: str) -> dict[Place, int]:
         return dict(self._broker.group(group).offsets)
 
@@ -83,6 +92,20 @@ class RealWorld(World):
         await ensure_topics(
             self._bootstrap, [TopicSpec(topic, partitions, TOPIC_CONFIG)], deadline_s=DEADLINE_S
         )
+
+    @override
+    async def delete_topic(self, topic: str) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+
+        async def gone() -> bool:
+            return topic not in await admin.list_topics()
+
+        try:
+            await admin.delete_topics([topic])
+            await eventually(gone, DEADLINE_S)
+        finally:
+            await admin.close()
 
     @override
     async def committed(self, group: str) -> dict[Place, int]:

@@ -70,7 +70,7 @@ class FencedWorker:
         self._conn = conn = await connect(self._dsn, application_name=self._name)
         starts = dict.fromkeys(places, 0)
         self._held = await self._fence.take_over(
-            conn, places, owner=self._name, starts=starts, cluster_id=CLUSTER
+            conn, places, owner=self._name, starts=starts, cluster_id=CLUSTER, topic_ids={}
         )
 
     def next_batch(self, size: int) -> Batch:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,13 +13,14 @@ from support.postgres import Database
 from tillstream.db.connections import connect
 from tillstream.kafka.fence import Fence, Move, Position, Session
 from tillstream.kafka.progress import Measure, Progress
-from tillstream.kafka.records import Place
+from tillstream.kafka.records import LogIdentity, Place
 from tillstream.testing.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
 PLACES = [Place("toy", number) for number in range(4)]
 STARTS = {place: place.partition * 10 for place in PLACES}
+TOPIC_ID = UUID(int=7)
 AT = datetime(2024, 1, 20, 10, 30, tzinfo=UTC)
 
 type Open = Callable[[], Awaitable[AsyncConnection]]
@@ -40,14 +42,30 @@ async def open_session(database: Database) -> AsyncIterator[Open]:
 async def take(
     conn: AsyncConnection, places: list[Place] = PLACES, *, owner: str = "toy"
 ) -> dict[Place, Position]:
-    return await Fence().take_over(conn, places, owner=owner, starts=STARTS, cluster_id="cluster")
+    return await Fence().take_over(
+        conn, places, owner=owner, starts=STARTS, cluster_id="cluster", topic_ids={"toy": TOPIC_ID}
+    )
 
 
 async def test_what_was_never_consumed_begins_where_its_log_begins(open_session: Open) -> None:
     positions = await take(await open_session())
     assert {place: position.next_offset for place, position in positions.items()} == STARTS
     assert {position.epoch for position in positions.values()} == {1}
-    assert {position.cluster_id for position in positions.values()} == {"cluster"}
+    assert {position.identity for position in positions.values()} == {("cluster", TOPIC_ID)}
+
+
+async def test_what_was_learnt_at_first_sight_stays(open_session: Open) -> None:
+    conn = await open_session()
+
+    async def seen(cluster_id: str, topic_ids: dict[str, UUID]) -> LogIdentity:
+        position = await Fence().take_over(
+            conn, PLACES[:1], owner="toy", starts=STARTS, cluster_id=cluster_id, topic_ids=topic_ids
+        )
+        return position[PLACES[0]].identity
+
+    assert await seen("cluster", {}) == ("cluster", None)  # a broker that knows no ids
+    assert await seen("cluster", {"toy": TOPIC_ID}) == ("cluster", TOPIC_ID)
+    assert await seen("another", {"toy": UUID(int=8)}) == ("cluster", TOPIC_ID)
 
 
 async def test_a_successor_ends_the_former_session_and_goes_on_from_its_offsets(open_session: Open) -> None:
@@ -58,7 +76,7 @@ async def test_a_successor_ends_the_former_session_and_goes_on_from_its_offsets(
     after = await take(successor)
     with pytest.raises(psycopg.OperationalError):
         await former.execute("SELECT 1")
-    assert after[PLACES[1]] == Position(2, 15, "cluster", "id", AT)
+    assert after[PLACES[1]] == Position(2, 15, "cluster", "id", AT, TOPIC_ID)
 
 
 async def test_a_session_that_only_shares_the_pid_is_left_alone(
@@ -208,7 +226,9 @@ class _Peaceful(Fence):
 
 
 async def take_without_ending(conn: AsyncConnection) -> dict[Place, Position]:
-    return await _Peaceful().take_over(conn, PLACES, owner="successor", starts=STARTS, cluster_id="cluster")
+    return await _Peaceful().take_over(
+        conn, PLACES, owner="successor", starts=STARTS, cluster_id="cluster", topic_ids={}
+    )
 
 
 async def is_waiting(asker: AsyncConnection, waiter: AsyncConnection) -> bool:

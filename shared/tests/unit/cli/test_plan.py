@@ -1,6 +1,7 @@
 """Where partitions go on after an operator's word, and what they say about it."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
 
@@ -8,17 +9,26 @@ from tillstream.cli.partitions.plan import plan, refuse_owned
 from tillstream.errors import Misconfigured, WrongOption
 from tillstream.kafka.logs import Log, Logs
 from tillstream.kafka.operator import FenceRow
-from tillstream.kafka.records import Place
+from tillstream.kafka.records import LogIdentity, Place
 
 pytestmark = pytest.mark.unit
 
+ID = UUID(int=7)
 
-def fence(partition: int, next_offset: int, cluster: str | None = "here", *, alive: bool = False) -> FenceRow:
-    return FenceRow(Place("t", partition), 4, next_offset, cluster, "worker@host:7", alive)
+
+def fence(
+    partition: int,
+    next_offset: int,
+    cluster: str | None = "here",
+    *,
+    topic_id: UUID | None = ID,
+    alive: bool = False,
+) -> FenceRow:
+    return FenceRow(Place("t", partition), 4, next_offset, cluster, topic_id, "worker@host:7", alive)
 
 
 def logs(*bounds: tuple[int, int]) -> Logs:
-    return Logs("here", {Place("t", at): Log(*each) for at, each in enumerate(bounds)})
+    return Logs(LogIdentity("here", ID), {Place("t", at): Log(*each) for at, each in enumerate(bounds)})
 
 
 def begins(fences: Sequence[FenceRow], found: Logs) -> dict[int, int]:
@@ -34,6 +44,22 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning_as_a_whole() -> N
         == "t[1] is of the same topic. From 0 on it reads 5 records of the log of now, known ids once."
     )
     assert begins([fence(0, 5, "there"), fence(1, 3)], logs((0, 5), (0, 5))) == {0: 0, 1: 0}
+
+
+def test_a_topic_of_another_id_is_another_log_however_far_it_reaches() -> None:
+    found = logs((0, 9), (0, 9))
+    former = UUID(int=8)
+    assert begins([fence(0, 5, topic_id=former), fence(1, 3, topic_id=former)], found) == {0: 0, 1: 0}
+    [step] = plan("t", 0, 2, [fence(0, 5, topic_id=former)], found)
+    assert step.sentence == (
+        f"t[0] was read from the topic of id {former}, and this is the topic of id {ID}: it was made anew."
+        " From 2 on it reads 7 records of the log of now, known ids once, and skips 2 records before that."
+    )
+
+
+def test_an_id_that_is_not_known_is_no_other_one() -> None:
+    assert begins([fence(0, 5, topic_id=None)], logs((0, 9))) == {}
+    assert begins([fence(0, 5)], logs((0, 9))._replace(identity=LogIdentity("here"))) == {}
 
 
 def test_only_where_retention_passed_something_is_skipped() -> None:

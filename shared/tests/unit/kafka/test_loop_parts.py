@@ -7,11 +7,10 @@ from typing import override
 
 import pytest
 
-from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Misconfigured, Stalled
+from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Stalled
 from tillstream.kafka.batches import Doubt
 from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.holdings import Holdings
-from tillstream.kafka.identity import check_identity
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Place, Record
 from tillstream.kafka.stall import OTHERS_ANSWERED_S, SINGLE_PLACE_FACTOR, StallWatch
@@ -109,29 +108,6 @@ def test_the_fence_rows_decide_what_became_of_a_commit(
 ) -> None:
     moves = {ONE: Move(4, 5, 7), TWO: Move(4, 0, 3)}
     assert Doubt(moves, BatchResult()).was_committed(now) is committed
-
-
-@pytest.mark.parametrize(
-    ("position", "said"),
-    [
-        (Position(1, 4, "other"), "cluster other"),
-        (Position(1, 2, "here"), "retention has passed"),
-        (Position(1, 11, "here"), "made anew"),
-    ],
-)
-def test_a_log_that_cannot_be_ours_is_refused(position: Position, said: str) -> None:
-    with pytest.raises(Misconfigured, match=said):
-        check_identity({ONE: position}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")
-
-
-def test_a_refusal_names_the_command_that_goes_on() -> None:
-    with pytest.raises(Misconfigured, match=f"`tillstream partitions accept {ONE.topic} --from earliest`"):
-        check_identity({ONE: Position(1, 11)}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")
-
-
-@pytest.mark.parametrize("position", [Position(1, 3, None), Position(1, 10, "here")])
-def test_a_log_that_goes_on_is_ours(position: Position) -> None:
-    check_identity({ONE: position}, starts={ONE: 3}, ends={ONE: 10}, cluster_id="here")
 
 
 async def test_a_rebalance_waits_for_the_loop_to_lay_its_work_down() -> None:

@@ -143,7 +143,7 @@ def _accept(args: argparse.Namespace) -> int:
 
     async def write(conn: AsyncConnection) -> None:
         begins = [(step.fence, step.begin) for step in steps]
-        await Operator().accept(conn, args.topic, begins, logs.cluster_id)
+        await Operator().accept(conn, args.topic, begins, logs.identity)
 
     _run(settings, write)
     print(f"{counted(len(steps), 'partition goes', 'partitions go')} on from there once a worker takes over.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tillstream.errors import Misconfigured, WrongOption
-from tillstream.kafka.identity import difference
+from tillstream.kafka.identity import another_log, difference
 from tillstream.kafka.logs import Log, Logs
 from tillstream.kafka.operator import FenceRow
 
@@ -92,8 +92,9 @@ def _step(fence: FenceRow, logs: Logs, begin: int | None) -> Step:
     log = logs.by_place.get(fence.place)
     if log is None:
         raise WrongOption(f"TOPIC must have the partitions of before; there is no {fence.place} any more.")
-    problem = difference(fence.place, fence.next_offset, fence.cluster_id, *log, logs.cluster_id)
-    is_other = fence.cluster_id not in {None, logs.cluster_id} or fence.next_offset > log.end
+    known, now = fence.identity, logs.identity
+    problem = difference(fence.place, fence.next_offset, known, *log, now)
+    is_other = another_log(fence.place, known, now) is not None or fence.next_offset > log.end
     return Step(fence, log, log.start if begin is None else begin, problem, is_other)
 
 

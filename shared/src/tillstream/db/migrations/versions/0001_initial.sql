@@ -31,6 +31,7 @@ CREATE TABLE shop.consumer_offsets (
   owner_pid INTEGER,
   owner_backend_start TIMESTAMP WITH TIME ZONE,
   cluster_id TEXT,
+  topic_id UUID,
   last_record_id TEXT,
   last_record_at TIMESTAMP WITH TIME ZONE,
   updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,

@@ -1,0 +1,129 @@
+"""The loop on a log that is not the one it applied; Kafka in memory, where a log can be made anew between two fetches."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from support.postgres import Database
+from tillstream.clock import SystemClock
+from tillstream.db.connections import connect
+from tillstream.errors import Misconfigured
+from tillstream.kafka.consumer_loop import ConsumerLoop
+from tillstream.kafka.memory import MemoryBroker, MemoryConsumer
+from tillstream.kafka.records import Outgoing, Place
+from tillstream.kafka.steps import Steps
+from tillstream.testing.waiting import eventually
+
+from .stations import DEADLINE_S, QUICK_LOOP, Ledger, Noted, write
+
+pytestmark = [pytest.mark.integration, pytest.mark.fault]
+
+PLACE = Place("toy", 0)
+
+
+@dataclass
+class Toy:
+    """One partition, and loops that come one after the other."""
+
+    broker: MemoryBroker
+    ledger: Ledger
+    dsn: str
+
+    async def append(self, *values: str) -> None:
+        self.put(*values)
+        await self.broker.wake()
+
+    def put(self, *values: str) -> None:
+        for value in values:
+            self.broker.put(PLACE, Outgoing("toy", b"k", value.encode(), [("ce_id", value.encode())]))
+
+    async def applied(self) -> list[str]:
+        rows = await self.ledger.execute("SELECT value FROM public.ledger ORDER BY kafka_offset")
+        return [str(value) for (value,) in rows]
+
+    async def goes_on_to(self, *values: str) -> None:
+        async def there() -> bool:
+            return await self.applied() == list(values)
+
+        await eventually(there, DEADLINE_S)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[tuple["asyncio.Task[None]", Noted]]:
+        watch, stop = Noted(), asyncio.Event()
+        loop = ConsumerLoop(
+            MemoryConsumer(self.broker, group="toy"),
+            lambda: connect(self.dsn, application_name="toy"),
+            Steps(write),
+            topics=["toy"],
+            owner="toy",
+            clock=SystemClock(),
+            watch=watch,
+            policy=QUICK_LOOP,
+        )
+        task = asyncio.create_task(loop.run(stop), name="toy")
+        try:
+            yield task, watch
+        finally:
+            stop.set()
+            await asyncio.wait({task}, timeout=DEADLINE_S)
+            assert task.done()
+
+    async def refusal(self) -> str:
+        """What the next loop ends with."""
+        async with self.running() as (task, _):
+            await asyncio.wait({task}, timeout=DEADLINE_S)
+        with pytest.raises(Misconfigured) as raised:
+            task.result()
+        return str(raised.value)
+
+
+@pytest.fixture
+async def toy(database: Database) -> Toy:
+    """Three records are applied, and the loop that did so has ended."""
+    broker, ledger = MemoryBroker(SystemClock()), Ledger(database)
+    broker.create_topic("toy", 1)
+    await ledger.create()
+    toy = Toy(broker, ledger, database.worker_dsn)
+    await toy.append("a", "b", "c")
+    async with toy.running() as (task, _):
+        await toy.goes_on_to("a", "b", "c")
+    task.result()
+    return toy
+
+
+async def test_a_topic_made_anew_is_refused_also_where_it_reaches_further(toy: Toy) -> None:
+    toy.broker.create_topic("toy", 1)
+    await toy.append("x", "y", "z", "more")
+    assert "`tillstream partitions accept toy --from earliest`" in await toy.refusal()
+    assert await toy.applied() == ["a", "b", "c"]
+
+
+async def test_a_topic_made_anew_under_a_loop_that_fetches_on_is_refused(toy: Toy) -> None:
+    """No fetch fails, since there is no moment at which the offset is not in the log."""
+    async with toy.running() as (task, watch):
+        await eventually(lambda: watch.owned)
+        toy.broker.create_topic("toy", 1)
+        toy.put("x", "y", "z")
+        await asyncio.wait({task}, timeout=DEADLINE_S)
+        assert task.done()
+    with pytest.raises(Misconfigured, match="toy was read from the topic of id"):
+        task.result()
+
+
+async def test_a_topic_that_is_gone_is_said_so_until_it_is_back(toy: Toy) -> None:
+    async with toy.running() as (task, watch):
+        await eventually(lambda: watch.owned)
+        toy.broker.delete_topic("toy")
+        await eventually(lambda: watch.waits.count("kafka") > 1)
+        assert not task.done()
+
+
+async def test_a_broker_without_topic_ids_is_believed(toy: Toy) -> None:
+    toy.broker.knows_topic_ids = False
+    await toy.append("d")
+    async with toy.running() as (task, _):
+        await toy.goes_on_to("a", "b", "c", "d")
+        assert not task.done()
