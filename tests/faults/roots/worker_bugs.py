@@ -28,7 +28,7 @@ type Batch = Sequence[Message | PlainEvent]
 type Bug = Callable[[Ports, WorkerSettings, ExitStack], Ports]
 
 MOVE = """
-UPDATE shop.consumer_offsets SET next_offset = %(offset)s
+UPDATE shop.consumer_offsets SET next_offset = %(offset)s, last_record_id = NULL, last_record_at = NULL
 WHERE topic = %(topic)s AND kafka_partition = %(partition)s
 """
 SLOW_BATCH = "SELECT pg_sleep(0.4)"

@@ -183,7 +183,7 @@ class ConsumerLoop:
                 stopped = await self._progress.stopped(conn, places)
             await self._identity.check(positions, seen)
             self._outages.reached(KAFKA)
-            self._holdings.take(positions)
+            self._holdings.take(positions, seen.starts)
             self._holdings.set_stopped(stopped)
             self._seek(self._holdings.running)
             self._watch.taken_over(places)
@@ -197,7 +197,7 @@ class ConsumerLoop:
     def _seek(self, places: set[Place]) -> None:
         """Go on with these where their rows say."""
         for place in sorted(places):
-            self._consumer.seek(place, self._holdings.next_offsets[place])
+            self._consumer.seek(place, self._holdings.seek_offset(place))
         self._consumer.resume(places)
 
     async def _read_again(self, places: set[Place]) -> None:

@@ -60,6 +60,7 @@ JOIN unnest(%(topics)s::text[], %(partitions)s::smallint[]) AS wanted (topic, ka
 
 -- name: advance
 -- Move all offsets of a batch at once, each only if its epoch and its beginning are still the batch's; says which moved.
+-- A move without a record leaves the last one; one with a record has its time, and its id where it has one.
 WITH held AS (
     SELECT o.topic, o.kafka_partition, m.next_offset, m.last_record_id, m.last_record_at
     FROM shop.consumer_offsets o
@@ -74,7 +75,7 @@ WITH held AS (
 )
 UPDATE shop.consumer_offsets o
 SET next_offset = held.next_offset,
-    last_record_id = coalesce(held.last_record_id, o.last_record_id),
+    last_record_id = CASE WHEN held.last_record_at IS NULL THEN o.last_record_id ELSE held.last_record_id END,
     last_record_at = coalesce(held.last_record_at, o.last_record_at),
     updated_at = now()
 FROM held

@@ -1,15 +1,14 @@
 """What this process owns: the epoch and the next offset of every place, and what a fetch means for them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 
 from tillstream.kafka.fence import Move, Position
+from tillstream.kafka.last_records import LastRecords, id_of
 from tillstream.kafka.records import Place, Record
 
-ID_HEADER = "ce_id"
-ID_BYTES = 320  # of a foreign producer's id that the fence row keeps; it is there for people
 _PLACE = attrgetter("partition", "topic")
 
 
@@ -21,6 +20,7 @@ class Holdings:
         self._next: dict[Place, int] = {}
         self._stored_at: dict[Place, datetime] = {}
         self._doubted_gaps: dict[Place, int] = {}
+        self._last_records = LastRecords()
         self.stopped: set[Place] = set()
         self.lost: set[Place] = set()
 
@@ -43,13 +43,19 @@ class Holdings:
         """What should move: owned and not stopped."""
         return self._next.keys() - self.stopped
 
-    def take(self, positions: Mapping[Place, Position]) -> None:
-        """Own these places and no others."""
+    def take(self, positions: Mapping[Place, Position], starts: Mapping[Place, int]) -> None:
+        """Own these places and no others; `starts` is where their logs begin."""
         self.clear()
         self._epochs = {place: position.epoch for place, position in positions.items()}
         self._next = {place: position.next_offset for place, position in positions.items()}
+        self._last_records.expect(positions, starts)
 
-    def lose(self, places: Iterable[Place]) -> None:
+    def seek_offset(self, place: Place) -> int:
+        """Where to read on: at the next offset, or at the one before it until that one was seen in this ownership."""
+        return self._next[place] - self._last_records.steps_back(place)
+
+    def lose(self, places: Collection[Place]) -> None:
+        self._last_records.forget(places)
         for place in places:
             self.lost.add(place)
             self._epochs.pop(place, None)
@@ -61,14 +67,18 @@ class Holdings:
         self._next.clear()
         self._stored_at.clear()
         self._doubted_gaps.clear()
+        self._last_records.expect({}, {})
         self.stopped.clear()
         self.lost.clear()
 
     def expected(self, records: Sequence[Record]) -> tuple[list[Record], set[Place]]:
         """The records that come next, and the places that must be sought again because something is missing before them.
 
-        Nothing writes transactions to our topics and none is compacted, so a hole is rather the client's mistake than the
-        log's: the first time it is read again, the second time it is believed.
+        Nothing of ours writes transactions and no topic is compacted, so a hole is rather the client's mistake than the
+        log's, and the place is sought again. If it is there again, the broker says so: asked for the very offset that is
+        missing, it answered with a later one. Nothing that it has is skipped then, and what retention took does not look
+        like this, for a fetch from before a log's start fails. Raises Misconfigured where the last record applied is not
+        the one that was.
         """
         wanted: list[Record] = []
         again: set[Place] = set()
@@ -78,6 +88,7 @@ class Holdings:
             start = upcoming.get(place)
             if start is None or place in self.stopped or place in again:
                 continue
+            self._last_records.compare(run)
             if run[0].offset < start:
                 run = [record for record in run if record.offset >= start]  # noqa: PLW2901 - it replaces the run
                 if not run:
@@ -98,22 +109,26 @@ class Holdings:
                 epoch=self._epochs[place],
                 began=self._next[place],
                 next=record.offset + 1,
-                last_record_id=_id_of(record),
+                last_record_id=id_of(record),
                 last_record_at=record.timestamp,
             )
             for place, record in last.items()
         }
 
     def moves_over(self, passed: Mapping[Place, tuple[int, int]]) -> dict[Place, Move]:
-        """The same without records, from one offset to another; not where something before it is still to be applied."""
+        """The same without records, from one offset to another; not where something before it is still to be applied.
+
+        What begins before the next offset was sought there to see the last record: there is none, but a transaction's end.
+        """
         return {
-            place: Move(self._epochs[place], began, end)
+            place: Move(self._epochs[place], self._next[place], end)
             for place, (began, end) in passed.items()
-            if self._next.get(place) == began
+            if began <= self._next.get(place, -1) < end
         }
 
     def moved(self, moves: Mapping[Place, Move]) -> None:
         """The batch was committed."""
+        self._last_records.forget(moves)
         for place, move in moves.items():
             self._next[place] = move.next
             if move.last_record_at is not None:
@@ -131,14 +146,7 @@ class Holdings:
         return newly, resumed
 
 
-def _runs(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+def _runs(records: Sequence[Record]) -> Iterator[list[Record]]:
     """Neighbours of one place, together. A fetch has few runs and many records."""
     for _, run in groupby(records, key=_PLACE):
         yield list(run)
-
-
-def _id_of(record: Record) -> str | None:
-    for name, value in record.headers:
-        if name == ID_HEADER and value:  # a foreign producer may send a header without a value
-            return value[:ID_BYTES].decode(errors="replace").replace("\x00", "")
-    return None

@@ -130,6 +130,19 @@ async def test_only_the_places_of_the_right_epoch_and_beginning_move(open_sessio
     assert [positions[place].next_offset for place in PLACES] == [7, 10, 20, 30]
 
 
+async def test_the_last_records_id_and_time_belong_together(open_session: Open) -> None:
+    conn = await open_session()
+    [place, *_] = PLACES
+    epoch = (await take(conn))[place].epoch
+    later = AT + timedelta(seconds=1)
+    told: list[tuple[str | None, datetime | None]] = []
+    for move in (Move(epoch, 0, 1, "id", AT), Move(epoch, 1, 2), Move(epoch, 2, 3, None, later)):
+        await Fence().advance(conn, {place: move})
+        position = (await Fence().positions(conn, [place]))[place]
+        told.append((position.last_record_id, position.last_record_at))
+    assert told == [("id", AT), ("id", AT), (None, later)]
+
+
 async def test_a_former_owner_moves_nothing_even_if_its_session_lives(open_session: Open) -> None:
     former, successor = await open_session(), await open_session()
     before = await take(former)

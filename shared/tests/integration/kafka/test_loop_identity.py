@@ -121,6 +121,47 @@ async def test_a_topic_that_is_gone_is_said_so_until_it_is_back(toy: Toy) -> Non
         assert not task.done()
 
 
+async def test_the_last_record_is_not_applied_again(toy: Toy) -> None:
+    async with toy.running() as (task, watch):
+        await eventually(lambda: watch.owned)
+        await toy.append("d")
+        await toy.goes_on_to("a", "b", "c", "d")
+        assert not task.done()
+    assert watch.batches == [1]
+
+
+async def test_a_log_that_was_cut_and_written_anew_is_refused(toy: Toy) -> None:
+    """The topic is the same one, and its log reaches as far as before and further."""
+    toy.broker.cut_from(PLACE, 1)
+    await toy.append("x", "y", "more")
+    refusal = await toy.refusal()
+    assert "toy[0] was read up to offset 2, where the record was c of" in refusal
+    assert "`tillstream partitions accept toy 0 --from earliest`" in refusal
+    assert await toy.applied() == ["a", "b", "c"]
+
+
+async def test_a_stopped_partition_is_compared_once_it_is_resumed(toy: Toy) -> None:
+    await toy.ledger.execute("UPDATE shop.partition_progress SET stopped_at = now(), stop_reason = 'a test'")
+    async with toy.running() as (task, watch):
+        await eventually(lambda: watch.owned)
+        toy.broker.cut_from(PLACE, 1)
+        await toy.append("x", "y", "more")
+        await toy.ledger.execute("UPDATE shop.partition_progress SET stopped_at = NULL, stop_reason = NULL")
+        await asyncio.wait({task}, timeout=DEADLINE_S)
+        assert task.done()
+    with pytest.raises(Misconfigured, match="written anew"):
+        task.result()
+    assert await toy.applied() == ["a", "b", "c"]
+
+
+async def test_where_retention_took_the_last_record_there_is_nothing_to_compare(toy: Toy) -> None:
+    await toy.append("d")
+    toy.broker.drop_before(PLACE, 3)
+    async with toy.running() as (task, _):
+        await toy.goes_on_to("a", "b", "c", "d")
+        assert not task.done()
+
+
 async def test_a_broker_without_topic_ids_is_believed(toy: Toy) -> None:
     toy.broker.knows_topic_ids = False
     await toy.append("d")

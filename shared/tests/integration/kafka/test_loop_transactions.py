@@ -44,6 +44,23 @@ async def test_the_offset_comes_to_the_end_of_a_log_that_ends_with_a_note(statio
     assert await station.ledger.count() == 2 * TRANSACTIONS * RECORDS
 
 
+async def test_a_successor_goes_on_behind_a_note(station: Station) -> None:
+    """Where the last record applied should lie, there is none: it lies before the note."""
+    await write_transactions(station)
+
+    async def at_the_end() -> bool:
+        return list((await station.ledger.next_offsets(station.topic)).values())[:1] == [AT_THE_END[0]]
+
+    async with station.worker():
+        await eventually(at_the_end, DEADLINE_S)
+    async with station.worker() as successor:
+        await eventually(lambda: successor.watch.owned)
+        await write_transactions(station)
+        await station.ledger.holds(2 * TRANSACTIONS * RECORDS)
+        assert not successor.task.done()
+    assert await station.ledger.count() == 2 * TRANSACTIONS * RECORDS
+
+
 class Blind(AioConsumer):
     """Planted: it does not say that it passed anything over."""
 

@@ -90,9 +90,9 @@ def test_only_where_retention_passed_something_is_skipped() -> None:
         ),
         (2, "here", None, "retention has passed. From 4 on it skips 2 records that the log no longer has."),
         (2, "here", 5, "it skips 2 records that the log no longer has and 1 record that it has."),
-        (6, "here", 9, "t[0] is fine. From 9 on it skips 3 records that it has."),
-        (6, "here", 5, "t[0] is fine. From 5 on it reads 1 record again, known ids once."),
-        (6, "here", 6, "t[0] is fine. From 6 on it skips nothing."),
+        (6, "here", 9, "t[0] is within its log. From 9 on it skips 3 records that it has."),
+        (6, "here", 5, "t[0] is within its log. From 5 on it reads 1 record again, known ids once."),
+        (6, "here", 6, "t[0] is within its log. From 6 on it skips nothing."),
     ],
 )
 def test_a_step_says_what_it_skips_or_reads_again(

@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import override
 
 import pytest
 
-from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Stalled
+from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Misconfigured, Stalled
 from tillstream.kafka.batches import Doubt
 from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.holdings import Holdings
@@ -44,7 +44,8 @@ def record(place: Place, offset: int, headers: list[tuple[str, bytes]] | None = 
 
 def held(**next_offsets: int) -> Holdings:
     holdings = Holdings()
-    holdings.take({Place("t", int(name[1:])): Position(4, offset) for name, offset in next_offsets.items()})
+    positions = {Place("t", int(name[1:])): Position(4, offset) for name, offset in next_offsets.items()}
+    holdings.take(positions, dict.fromkeys(positions, 0))
     return holdings
 
 
@@ -83,6 +84,98 @@ def test_a_hole_within_a_fetch_keeps_what_came_before_it() -> None:
     holdings = held(p1=5)
     fetched = [record(ONE, 5), record(TWO, 0), record(ONE, 9)]
     assert holdings.expected(fetched) == ([record(ONE, 5)], {ONE})
+
+
+def last_seen(at: Position, start: int = 0) -> Holdings:
+    """Just taken over, where the row says this."""
+    holdings = Holdings()
+    holdings.take({ONE: at}, {ONE: start})
+    return holdings
+
+
+KNOWN = Position(4, 5, "here", "id", AT)
+ID: list[tuple[str, bytes]] = [("ce_id", b"id")]
+
+
+def test_the_last_record_is_seen_once_and_not_applied_again() -> None:
+    holdings = last_seen(KNOWN)
+    assert holdings.seek_offset(ONE) == 4
+    assert holdings.expected([record(ONE, 4, ID), record(ONE, 5)]) == ([record(ONE, 5)], set())
+    assert holdings.seek_offset(ONE) == 5
+
+
+@pytest.mark.parametrize(("known", "headers"), [("id", ID), ("id", []), (None, ID), (None, [])])
+def test_an_id_that_one_side_does_not_have_is_not_compared(
+    known: str | None, headers: list[tuple[str, bytes]]
+) -> None:
+    at = KNOWN._replace(last_record_id=known)
+    assert last_seen(at).expected([record(ONE, 4, headers)]) == ([], set())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(ONE, 4, [("ce_id", b"another")]),
+        record(ONE, 4, ID)._replace(timestamp=AT + timedelta(milliseconds=1)),
+        record(ONE, 4)._replace(timestamp=AT - timedelta(days=1)),
+    ],
+)
+def test_another_record_in_its_place_is_refused_with_the_command(other: Record) -> None:
+    with pytest.raises(
+        Misconfigured, match=r"written anew.* `tillstream partitions accept t 1 --from earliest`"
+    ):
+        last_seen(KNOWN).expected([record(ONE, 3, ID), other, record(ONE, 5)])
+
+
+@pytest.mark.parametrize(
+    ("at", "start"),
+    [(KNOWN, 5), (KNOWN._replace(last_record_at=None), 0), (KNOWN._replace(next_offset=0), 0)],
+)
+def test_what_is_not_there_to_be_seen_is_not_sought(at: Position, start: int) -> None:
+    assert last_seen(at, start).seek_offset(ONE) == at.next_offset
+
+
+def test_a_transactions_end_may_be_the_last_thing_applied() -> None:
+    holdings = last_seen(KNOWN)
+    assert holdings.moves_over({ONE: (4, 5)}) == {}
+    assert holdings.moves_over({ONE: (4, 6)}) == {ONE: Move(4, 5, 6)}
+    assert holdings.expected([record(ONE, 5)]) == ([record(ONE, 5)], set())
+    assert holdings.seek_offset(ONE) == 5
+
+
+def test_what_is_still_to_be_applied_is_not_moved_over() -> None:
+    holdings = last_seen(KNOWN)
+    assert holdings.moves_over({ONE: (6, 7), TWO: (0, 1)}) == {}
+
+
+def test_a_stopped_place_is_seen_once_it_is_resumed() -> None:
+    holdings = last_seen(KNOWN)
+    holdings.set_stopped({ONE})
+    assert holdings.expected([record(ONE, 4), record(ONE, 5)]) == ([], set())
+    holdings.set_stopped(set())
+    assert holdings.seek_offset(ONE) == 4
+
+
+def test_a_hole_before_the_last_record_was_seen_does_not_pass_it_over() -> None:
+    holdings = last_seen(KNOWN)
+    assert holdings.expected([record(ONE, 8)]) == ([], {ONE})
+    assert holdings.seek_offset(ONE) == 4
+    with pytest.raises(Misconfigured):
+        holdings.expected([record(ONE, 4, [("ce_id", b"another")]), record(ONE, 8)])
+
+
+def test_a_hole_that_is_believed_ends_the_wait_for_the_last_record() -> None:
+    holdings = last_seen(KNOWN)
+    for _ in range(2):
+        records, _ = holdings.expected([record(ONE, 8)])
+    holdings.moved(holdings.moves(records))
+    assert holdings.seek_offset(ONE) == 9
+
+
+def test_what_was_lost_is_not_waited_for() -> None:
+    holdings = last_seen(KNOWN)
+    holdings.lose({ONE})
+    assert holdings.expected([record(ONE, 4)]) == ([], set())
 
 
 def test_a_header_without_a_value_is_no_id() -> None:

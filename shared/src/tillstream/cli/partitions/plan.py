@@ -22,8 +22,8 @@ class Step(NamedTuple):
     def sentence(self) -> str:
         """What the worker says against it now, and what would become of records."""
         effect = self._in_another_log() if self.is_other_log else self._in_the_same_log()
-        fine = "is of the same topic" if self.is_other_log else "is fine"
-        return f"{self.problem or f'{self.fence.place} {fine}.'} From {self.begin} on it {effect}."
+        calm = "is of the same topic" if self.is_other_log else "is within its log"
+        return f"{self.problem or f'{self.fence.place} {calm}.'} From {self.begin} on it {effect}."
 
     def _in_another_log(self) -> str:
         reads = f"reads {_records(self.log.end - self.begin)} of the log of now, known ids once"
