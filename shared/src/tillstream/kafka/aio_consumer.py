@@ -3,10 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache, partial
-from itertools import repeat
-from operator import attrgetter
+from itertools import chain
 from typing import Any, override
 from uuid import UUID
 
@@ -16,6 +13,7 @@ from aiokafka import errors as kafka
 from aiokafka.abc import ConsumerRebalanceListener
 
 from tillstream.errors import BrokerUnavailable, OwnershipLost
+from tillstream.kafka.aio_records import hand_out_our_records, moment
 from tillstream.kafka.cluster import check_topics, cluster_id
 from tillstream.kafka.detour import read_around
 from tillstream.kafka.failures import translated
@@ -29,8 +27,6 @@ from tillstream.kafka.topic_ids import TopicIds
 # hangs is found by the loop's own watch instead.
 NEVER_IDLE_MS = 2**31 - 1
 MS = 1_000
-MOMENTS_REMEMBERED = 10_000
-LAST_MOMENT_MS = 253_370_764_800_000  # 9999-01-01: a year is left for what is added to a moment
 
 _log = structlog.get_logger()
 
@@ -115,6 +111,7 @@ class AioConsumer:
 
     def _make(self) -> AIOKafkaConsumer:
         policy = self._policy
+        hand_out_our_records()
         return AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=self._group,
@@ -235,7 +232,7 @@ class AioConsumer:
             if consumer.assignment() is not assignment:
                 return []
             self._sought |= {Place(*place): batch[-1].offset + 1 for place, batch in polled.items()}
-            return _records(polled)
+            return list(chain.from_iterable(polled.values()))
         finally:
             polling.cancel()
             self._polling = None
@@ -251,7 +248,7 @@ class AioConsumer:
         for place, position in positions.items():
             stretch = stretches.get(place, Stretch([], position)).cut(max_records - len(records))
             records += [
-                Record(*place, each.offset, each.key, each.value, each.headers, _moment(each.stamp_ms))
+                Record(*place, each.offset, each.key, each.value, each.headers, moment(each.stamp_ms))
                 for each in stretch.records
             ]
             self._sought[place] = stretch.next_offset
@@ -364,27 +361,3 @@ def _is_unreadable(error: BaseException) -> bool:
 
 def _places(partitions: Collection[TopicPartition]) -> frozenset[Place]:
     return frozenset(Place(*partition) for partition in partitions)
-
-
-def _records(polled: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
-    """aiokafka's records as ours, in columns: one step of Python per record would cost as much as decoding it."""
-    records: list[Record] = []
-    for (topic, partition), batch in polled.items():
-        offsets, keys, values, headers, stamps = zip(*map(_columns, batch), strict=True)
-        columns = (repeat(topic), repeat(partition), offsets, keys, values, headers, map(_moment, stamps))
-        records += map(_make_record, zip(*columns, strict=False))  # the first two have no end
-    return records
-
-
-_columns = attrgetter("offset", "key", "value", "headers", "timestamp")
-_make_record = partial(tuple.__new__, Record)
-
-
-@lru_cache(maxsize=MOMENTS_REMEMBERED)
-def _moment(milliseconds: int) -> datetime:
-    """Without a detour over floats, which would lose microseconds in the far future. Records of one batch share theirs.
-
-    Where a topic takes its producers' times, they may say anything: what lies beyond the calendar is its last year but one.
-    """
-    seconds, rest = divmod(min(max(milliseconds, 0), LAST_MOMENT_MS), MS)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * MS)
