@@ -1,18 +1,23 @@
 """What applied batches and sweeps tell the process's metrics."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
 
 from psycopg import AsyncConnection
 
 from tillstream.apply.engine import Applied
 from tillstream.clock import Clock
+from tillstream.contracts.entities import Entity
+from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.reasons import Reason
 from tillstream.db.queries import load
 from tillstream.observe.metrics import Metrics
 
-_REQUEST = attrgetter("message.entity", "message.accepted_at")
-_OUTCOME = attrgetter("message.entity", "outcome")
+type _Kind = tuple[Entity, datetime, OutcomeKind, Reason | None]
+
+_KIND = attrgetter("message.entity", "message.accepted_at", "outcome", "reason")
 _PARENTS = ("user", "product", "order")
 
 
@@ -27,15 +32,16 @@ class ApplyWatch:
     def applied(self, applied: Sequence[Applied]) -> None:
         """A batch was committed. Its way from the door is observed once per entity and moment of acceptance, which is
         once per request: a figure per message would cost more than the message."""
-        self._count(applied)
+        kinds = Counter(map(_KIND, applied))
+        self._count(kinds)
         now = self._clock.now()
-        for entity, accepted_at in set(map(_REQUEST, applied)):
+        for entity, accepted_at in {(entity, accepted_at) for entity, accepted_at, *_ in kinds}:
             waited_s = max((now - accepted_at).total_seconds(), 0.0)
             self._metrics.event_to_table_seconds.labels(entity).observe(waited_s)
 
     def woke(self, applied: Sequence[Applied]) -> None:
         """A round of the sweep was committed."""
-        self._count(applied)
+        self._count(Counter(map(_KIND, applied)))
         self._metrics.succeeded("sweep", self._clock)
 
     async def measure_parked(self, conn: AsyncConnection) -> None:
@@ -46,10 +52,8 @@ class ApplyWatch:
             self._metrics.parked_rows.labels(parent).set(counts.get(parent, 0))
         self._metrics.parked_oldest_age_seconds.set(max((float(age) for _, _, age in rows), default=0.0))
 
-    def _count(self, applied: Sequence[Applied]) -> None:
-        outcomes = Counter(map(_OUTCOME, applied))
-        for (entity, outcome), count in outcomes.items():
+    def _count(self, kinds: Mapping[_Kind, int]) -> None:
+        for (entity, _, outcome, reason), count in kinds.items():
             self._metrics.applied_records.labels(entity, outcome).inc(count)
-        reasons = Counter((each.message.entity, each.reason) for each in applied if each.reason is not None)
-        for (entity, reason), count in reasons.items():
-            self._metrics.quarantined_records.labels(entity, reason).inc(count)
+            if reason is not None:
+                self._metrics.quarantined_records.labels(entity, reason).inc(count)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 import psycopg
@@ -38,6 +40,10 @@ class Applied(NamedTuple):
     reason: Reason | None = None
 
 
+_outcome, _reason = attrgetter("outcome"), attrgetter("reason")
+_make_applied = partial(tuple.__new__, Applied)
+
+
 class Engine:
     """Stateless; one serves any number of connections."""
 
@@ -58,11 +64,9 @@ class Engine:
         verdicts = await self._exceptions.keep_refusals(conn, refused)
         for step, numbered in ((ChangePass(conn), changes), (EventPass(conn, dict(events)), events)):
             verdicts |= await self._run_twice(conn, step, numbered, firsts)
-        in_order = map(verdicts.__getitem__, range(len(messages)))
-        return [
-            Applied(message, verdict.outcome, verdict.reason)
-            for message, verdict in zip(messages, in_order, strict=True)
-        ]
+        in_order = list(map(verdicts.__getitem__, range(len(messages))))
+        columns = messages, map(_outcome, in_order), map(_reason, in_order)
+        return list(map(_make_applied, zip(*columns, strict=True)))
 
     async def _run_twice(
         self,

@@ -5,9 +5,9 @@ through an adapter, most of them in Python; for ten values a row that costs more
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import batched, repeat
 from struct import Struct, pack
 from typing import NamedTuple
 
@@ -19,19 +19,27 @@ TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 EPOCH_US = 946_684_800_000_000  # timestamptz counts from 2000-01-01
 KINDS_REMEMBERED = 4_096
+PIECE_ROWS = 1_000
 
 type NumberedPlain = tuple[int, PlainEvent]
 
 
-def binary_rows(numbered: Iterable[NumberedPlain]) -> bytes:
-    """A whole COPY: ord, event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, kafka_partition,
-    kafka_offset. Rows of one kind stand together."""
+def binary_rows(numbered: Iterable[NumberedPlain]) -> Iterator[bytes]:
+    """A whole COPY, in pieces: ord, event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at,
+    kafka_partition, kafka_offset. PostgreSQL takes one piece while the next is made."""
+    yield SIGNATURE
+    for some in batched(numbered, PIECE_ROWS):
+        yield _piece(some)
+    yield TRAILER
+
+
+def _piece(numbered: Iterable[NumberedPlain]) -> bytes:
+    """Some rows; those of one kind stand together."""
     kinds: defaultdict[tuple[str, str, bool], list[NumberedPlain]] = defaultdict(list)
     for each in numbered:
         event = each[1]
         kinds[event.form.event_type, event.source, event.form.product_id is None].append(each)
-    rows = [row for kind, some in kinds.items() for row in _rows(_layout(*kind), some)]
-    return b"".join((SIGNATURE, *rows, TRAILER))
+    return b"".join(row for kind, some in kinds.items() for row in _rows(_layout(*kind), some))
 
 
 class _Layout(NamedTuple):

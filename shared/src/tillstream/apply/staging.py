@@ -91,7 +91,8 @@ async def _stage_events(conn: AsyncConnection, events: Sequence[NumberedEvent], 
     plain = [(ord_, event) for ord_, event in events if isinstance(event, PlainEvent) and ord_ in first]
     if plain:
         async with conn.cursor() as cursor, cursor.copy(STAGING["copy_plain_events"]) as copy:
-            await copy.write(binary_rows(plain))
+            for piece in binary_rows(plain):
+                await copy.write(piece)
     if len(plain) < len(events):
         rows = (
             _event_row(ord_, ord_ in first, completed(event))

@@ -15,11 +15,11 @@ from psycopg import AsyncConnection, errors
 
 from tillstream.apply.engine import Applied, Engine
 from tillstream.apply.file_statements import move, move_in_statements
-from tillstream.apply.staging import completed
 from tillstream.apply.statements import SWEEP
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Origin
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.plain_events import PlainEvent
 from tillstream.contracts.records import from_json, key_of
 from tillstream.kafka.batch_size import BatchSize
 
@@ -151,8 +151,14 @@ async def alone(conn: AsyncConnection) -> bool:
 
 def _new_parents(applied: Iterable[Applied]) -> list[tuple[str, int]]:
     """The rows that others may wait for, sorted."""
-    stored = [each.message for each in applied if each.outcome is OutcomeKind.STORED]
-    return sorted({_parent(completed(message)) for message in stored if message.entity in _PARENTS})
+    changes = ((message, outcome) for message, outcome, _ in applied if not isinstance(message, PlainEvent))
+    return sorted(
+        {
+            _parent(message)
+            for message, outcome in changes
+            if outcome is OutcomeKind.STORED and message.entity in _PARENTS
+        }
+    )
 
 
 def _parent(message: Message) -> tuple[str, int]:

@@ -116,13 +116,15 @@ class PlainReader:
         except (msgspec.DecodeError, TypeError, ValueError):
             return None
         headers = list(map(dict, map(_get_headers, records)))
-        sources = [source_of(each.get("ce_source", DEFAULT_SOURCE_HEADER)) for each in headers]
+        named = [each.get("ce_source", DEFAULT_SOURCE_HEADER) for each in headers]
+        source_named = {name: source_of(name) for name in set(named)}
         stated = [each.get("ce_time") for each in headers]
-        if max(map(len, filter(None, stated)), default=0) > MOMENT_BYTES:
+        if max(map(len, filter(None, set(stated))), default=0) > MOMENT_BYTES:
             return None  # before it is remembered: else ten thousand headers of a megabyte would be
         accepted = list(map(_acceptance, stated, map(_get_stamp, records)))
-        if min(happened) < _EARLIEST_US or None in sources:
+        if min(happened) < _EARLIEST_US or None in source_named.values():
             return None
+        sources = map(source_named.__getitem__, named)
         if max(happened) > min(accepted)[1] + _AHEAD_US:
             return None
         columns = (records, forms, ids, happened, sources, accepted, repeat(self._shop_timezone))
