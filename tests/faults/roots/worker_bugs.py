@@ -21,7 +21,7 @@ from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import payload_hash
 from tillstream.db.connections import connect
 from tillstream.kafka.fence import Fence, Move
-from tillstream.kafka.ports import Consumer, RebalanceListener
+from tillstream.kafka.ports import Consumer, Each, RebalanceListener, nothing_yet
 from tillstream.kafka.records import Place, Record
 
 type Batch = Sequence[Message | PlainEvent]
@@ -118,8 +118,10 @@ class Wrapped:
     def assigned(self) -> frozenset[Place]:
         return self._inner.assigned()
 
-    async def fetch(self, *, max_records: int, max_bytes: int, wait_s: float) -> list[Record]:
-        return await self._inner.fetch(max_records=max_records, max_bytes=max_bytes, wait_s=wait_s)
+    async def fetch(
+        self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
+    ) -> list[Record]:
+        return await self._inner.fetch(max_records=max_records, max_bytes=max_bytes, wait_s=wait_s, each=each)
 
     def seek(self, place: Place, offset: int) -> None:
         self._inner.seek(place, offset)
@@ -192,8 +194,10 @@ class Forgetful(Wrapped):
         self._skip_to = dict(self._fetched)
 
     @override
-    async def fetch(self, *, max_records: int, max_bytes: int, wait_s: float) -> list[Record]:
-        records = await super().fetch(max_records=max_records, max_bytes=max_bytes, wait_s=wait_s)
+    async def fetch(
+        self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
+    ) -> list[Record]:
+        records = await super().fetch(max_records=max_records, max_bytes=max_bytes, wait_s=wait_s, each=each)
         self._fetched |= {record.place: record.offset + 1 for record in records}
         return records
 

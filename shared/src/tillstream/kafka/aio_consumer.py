@@ -19,7 +19,7 @@ from tillstream.kafka.detour import read_around
 from tillstream.kafka.failures import translated
 from tillstream.kafka.log_format import Stretch
 from tillstream.kafka.poll_size import POLL_RECORDS, PollSize, fitting
-from tillstream.kafka.ports import RebalanceListener
+from tillstream.kafka.ports import Each, RebalanceListener, nothing_yet
 from tillstream.kafka.records import Place, Record
 from tillstream.kafka.topic_ids import TopicIds
 
@@ -150,7 +150,9 @@ class AioConsumer:
             return frozenset()
         return _places(self._consumer.assignment())
 
-    async def fetch(self, *, max_records: int, max_bytes: int, wait_s: float) -> list[Record]:
+    async def fetch(
+        self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
+    ) -> list[Record]:
         if self._callback_bug is not None:
             raise self._callback_bug
         self._stirred.clear()
@@ -167,6 +169,7 @@ class AioConsumer:
                 break
             size += self._poll_size.learn(polled)
             records += polled
+            each(polled)
         return records if size <= max_bytes else self._cut(records, max_bytes)
 
     def _cut(self, records: list[Record], max_bytes: int) -> list[Record]:

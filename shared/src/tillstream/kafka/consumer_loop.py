@@ -30,7 +30,7 @@ from tillstream.kafka.holdings import Holdings
 from tillstream.kafka.identity import IdentityWatch
 from tillstream.kafka.link import Connect, Link
 from tillstream.kafka.policy import LoopPolicy
-from tillstream.kafka.ports import Consumer
+from tillstream.kafka.ports import Consumer, Each
 from tillstream.kafka.progress import Measure, Progress
 from tillstream.kafka.read_ahead import Fetched, ReadAhead
 from tillstream.kafka.rebalance import Rebalance
@@ -223,11 +223,12 @@ class ConsumerLoop:
 
     # Applying
 
-    async def _fetch(self) -> Sequence[Record]:
+    async def _fetch(self, each: Each) -> Sequence[Record]:
         return await self._consumer.fetch(
             max_records=self._batch_size.records,
             max_bytes=self._policy.batch_bytes,
             wait_s=self._policy.fetch_wait_s,
+            each=each,
         )
 
     async def _next_batch(self) -> Fetched:

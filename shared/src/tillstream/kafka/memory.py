@@ -13,7 +13,7 @@ from tillstream.clock import Clock
 from tillstream.errors import BrokerUnavailable, Misconfigured, OwnershipLost, RecordTooLarge, TillstreamError
 from tillstream.kafka.lanes import LanePolicy
 from tillstream.kafka.partitions import partition_of
-from tillstream.kafka.ports import RebalanceListener
+from tillstream.kafka.ports import Each, RebalanceListener, nothing_yet
 from tillstream.kafka.records import Outgoing, Place, PublishResult, Record, bytes_of
 
 DEFAULT_PARTITIONS = 12
@@ -247,12 +247,15 @@ class MemoryConsumer:
     def assigned(self) -> frozenset[Place]:
         return self._assigned
 
-    async def fetch(self, *, max_records: int, max_bytes: int, wait_s: float) -> list[Record]:
+    async def fetch(
+        self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
+    ) -> list[Record]:
         await asyncio.sleep(0)  # a caller that never waits must not keep everybody else from running
         records = self._available(max_records, max_bytes)
         if not records:
             await self._broker.wait_for_more(wait_s)
             records = self._available(max_records, max_bytes)
+        each(records)
         return records
 
     def _available(self, max_records: int, max_bytes: int) -> list[Record]:

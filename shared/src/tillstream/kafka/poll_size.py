@@ -7,7 +7,9 @@ from operator import attrgetter
 
 from tillstream.kafka.records import Record, bytes_of, header_bytes
 
-POLL_RECORDS = 1_000  # at most
+# At most; a poll and the reading of it take a few milliseconds. In between, whoever applies the batch before can send its
+# next statement: else all of the next would be fetched before PostgreSQL has begun, and nothing would overlap.
+POLL_RECORDS = 250
 FIRST_GUESS_BYTES = 1024 * 1024  # of a record, before any was seen: the most that a record may have
 FORGET = 8  # how much smaller records may look from one poll to the next
 HEADERS_SAMPLED = (

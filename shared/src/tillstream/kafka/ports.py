@@ -1,10 +1,16 @@
 """The doors through which the rest of the code sees Kafka. `aio` and `memory` implement them; one suite tests both."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from tillstream.kafka.records import Outgoing, Place, PublishResult, Record
+
+Each = Callable[[Sequence[Record]], None]
+
+
+def nothing_yet(_records: Sequence[Record]) -> None:
+    """For callers that wait until a fetch is over."""
 
 
 class Producer(Protocol):
@@ -57,9 +63,12 @@ class Consumer(Protocol):
         """The places that the group gives to this member now."""
         ...
 
-    async def fetch(self, *, max_records: int, max_bytes: int, wait_s: float) -> list[Record]:
+    async def fetch(
+        self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
+    ) -> list[Record]:
         """Up to `max_records` records of the places that were sought in this assignment, each place in order.
 
+        `each` gets them in parts as they come, in this order; of what came last, some may not be returned.
         Waits up to `wait_s` seconds for the first one and returns nothing when none came or a rebalance began.
         It ends with the record that reaches `max_bytes` of keys, values and headers (of headers it may be a sample that
         counts). Raises BrokerUnavailable, Misconfigured.

@@ -4,11 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+from tillstream.kafka.ports import Each
 from tillstream.kafka.records import Record
-
-# A few milliseconds. In between, whoever applies the batch before can send its next statement: else all of the reading
-# would be done before PostgreSQL has begun, and nothing would overlap.
-SLICE_RECORDS = 250
 
 
 class Fetched(NamedTuple):
@@ -23,12 +20,14 @@ class ReadAhead:
 
     def __init__(
         self,
-        fetch: Callable[[], Awaitable[Sequence[Record]]],
+        fetch: Callable[[Each], Awaitable[Sequence[Record]]],
         read: Callable[[Sequence[Record]], Sequence[Any]],
     ) -> None:
         self._fetch = fetch
         self._read = read
         self._task: asyncio.Task[Fetched] | None = None
+        self._in_use: Fetched | None = None
+        self._used: Fetched | None = None
 
     def __repr__(self) -> str:
         state = "idle" if self._task is None else "ready" if self._task.done() else "under way"
@@ -44,7 +43,9 @@ class ReadAhead:
         self.begin()
         task, self._task = self._task, None
         assert task is not None, "just begun"
-        return await task
+        fetched = await task
+        self._used, self._in_use = self._in_use, fetched
+        return fetched
 
     async def drop(self) -> bool:
         """Forget what was fetched: the consumer stands behind it now. Returns whether there was anything to forget."""
@@ -58,9 +59,8 @@ class ReadAhead:
         return True
 
     async def _fetch_and_read(self) -> Fetched:
-        records = await self._fetch()
+        """Reads records as they come: a whole batch of them would be out of the processor's caches by then."""
         items: list[Any] = []
-        for begin in range(0, len(records), SLICE_RECORDS):
-            items += self._read(records[begin : begin + SLICE_RECORDS])
-            await asyncio.sleep(0)
-        return Fetched(records, items)
+        records = await self._fetch(lambda some: items.extend(self._read(some)))
+        self._used = None  # freeing so many objects takes a while, in which PostgreSQL has something to do
+        return Fetched(records, items[: len(records)])
