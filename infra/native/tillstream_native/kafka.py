@@ -33,26 +33,31 @@ def class_archive(jars: Path) -> Path:
 
 
 def fetch_jars(cache: Path, java: Path) -> Path:
-    """The folder with the pinned jars; fetched with Maven once, and again when the pins change."""
-    jars, stamp = cache / "kafka", cache / "kafka" / "pom.xml"
+    """The folder with the pinned jars of the broker."""
+    return fetch_pinned(POM, "kafka", cache, java)
+
+
+def fetch_pinned(pom: Path, name: str, cache: Path, java: Path) -> Path:
+    """The folder `name` in the cache with all that a POM names; fetched with Maven once, and again when the POM changes."""
+    files, stamp = cache / name, cache / name / "pom.xml"
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / "kafka.lock"):
-        if stamp.exists() and stamp.read_bytes() == POM.read_bytes():
-            return jars
+    with locked(cache / f"{name}.lock"):
+        if stamp.exists() and stamp.read_bytes() == pom.read_bytes():
+            return files
         maven, environment = find_maven(java)
-        shutil.rmtree(jars, ignore_errors=True)
-        where = (f"-Dmaven.repo.local={cache / 'm2'}", f"-DoutputDirectory={jars}")
+        shutil.rmtree(files, ignore_errors=True)
+        where = (f"-Dmaven.repo.local={cache / 'm2'}", f"-DoutputDirectory={files}")
         done = subprocess.run(
-            [maven, "-q", "-B", "-f", POM, *where, COPY_PLUGIN, "-DincludeScope=runtime"],
+            [maven, "-q", "-B", "-f", pom, *where, COPY_PLUGIN, "-DincludeScope=runtime"],
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise CannotRun(f"Maven could not fetch Kafka's jars: {done.stdout.strip()[-2000:]}")
-        shutil.copyfile(POM, stamp)
-    return jars
+            raise CannotRun(f"Maven could not fetch the jars of {name}: {done.stdout.strip()[-2000:]}")
+        shutil.copyfile(pom, stamp)
+    return files
 
 
 @contextmanager
