@@ -1,13 +1,13 @@
 # One thin line per target: the work is done under infra/native/, and CI calls the same targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-export EVENTS FAULTS SEED RUNS IDS STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
+export EVENTS FAULTS SEED RUNS ROUNDS ROWS SECONDS STEADY_S PER_SECOND ONLY PEER_FSYNC IDS STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
 
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
-.PHONY: help up down status logs demo quarantine partitions bench bench-worker bench-ingest chaos chaos-canaries test check format-check lint types arrows clean
+.PHONY: help up down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries test check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
@@ -24,12 +24,14 @@ quarantine: ## what was refused: look at it, mend it, apply it again (ARGS='list
 	$(NATIVE) run tillstream quarantine $(ARGS)
 partitions: ## how far each partition is; let a stopped one go on (ARGS='list', ARGS=--help)
 	$(NATIVE) run tillstream partitions $(ARGS)
-bench: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts some 400,000 events
+bench: ## every row beside its peer into docs/benchmarks.md (RUNS=5 EVENTS= ROWS= ONLY='worker sink'), an hour or more
+	$(IN_ENV) python bench/rows.py
+bench-worker: ## the worker on a backlog beside a raw COPY (EVENTS=1000000 RUNS=5 IDS=random)
+	$(IN_ENV) python bench/rows.py --print worker
+bench-ingest: ## the door beside a plain Flask service under wrk (RUNS=, SECONDS=, PEER_FSYNC=)
+	$(IN_ENV) python bench/rows.py --print ingest
+figures: ## the figures of the stack that runs (STATE=, PORT_OFFSET=); it posts some 400,000 events
 	$(NATIVE) run python bench/figures.py
-bench-worker: ## the worker on a backlog beside a raw COPY, on a stack of its own (EVENTS=1000000 RUNS=5 IDS=random)
-	$(IN_ENV) python bench/worker.py
-bench-ingest: ## the door beside a plain Flask service, on a stack of its own (ROUNDS=, SECONDS=, PEER_FSYNC=)
-	$(IN_ENV) env PYTHONPATH=infra/native:tests python bench/ingest.py
 chaos: ## break everything on a stack of its own and count (EVENTS=, FAULTS=, SEED=); docs/runbooks/chaos.md
 	$(CHAOS) chaos $(ARGS)
 chaos-canaries: ## planted bugs, each of which the counting must catch

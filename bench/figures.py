@@ -1,6 +1,6 @@
 """The figures of one running stack: latency, rate of the door, rate of the worker, memory.
 
-    make up bench
+    make up figures
 
 Everything runs on the cores that the stack runs on, this client included; quote ratios, not single numbers. It posts some
 hundred thousand events of user 1, so use a state of its own: STATE=/tmp/bench PORT_OFFSET=500, for `make up` and for this.
@@ -19,6 +19,7 @@ import psutil
 import psycopg
 
 from backlog import moved_to
+from http_line import Line, post
 from tillstream_native.places import ETL_WORKER, REPOSITORY, Places, Ports
 from tillstream_native.stack import Stack
 
@@ -66,10 +67,7 @@ def _seen_after_s(ports: Ports) -> float:
 
 async def _post(port: int, batches: int) -> tuple[float, float]:
     """Events per second and the p99 of a request, over all connections."""
-    body = json.dumps([EVENT] * BATCH).encode()
-    request = (
-        f"POST /ingest/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    ).encode() + body
+    request = post("/ingest/events", json.dumps([EVENT] * BATCH).encode())
     began = time.perf_counter()
     each = [_client(port, request, batches // CONNECTIONS) for _ in range(CONNECTIONS)]
     seconds: list[float] = sorted(second for of_one in await asyncio.gather(*each) for second in of_one)
@@ -78,17 +76,15 @@ async def _post(port: int, batches: int) -> tuple[float, float]:
 
 
 async def _client(port: int, request: bytes, times: int) -> Sequence[float]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    line = Line(port)
+    await line.open()
     seconds = []
     for _ in range(times):
         began = time.perf_counter()
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert b" 202 " in head.split(b"\r\n", 1)[0] + b" ", head
-        length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-        await reader.readexactly(int(length.split(b":")[1]))
+        status, body = await line.exchange(request)
+        assert status == 202, body
         seconds.append(time.perf_counter() - began)
-    writer.close()
+    line.close()
     return seconds
 
 

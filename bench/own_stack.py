@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +16,20 @@ from tillstream_native.stack import Stack
 
 PORT_OFFSET = 700
 ENTERABLE = 0o711
+PEER_DATABASE = "peer"
+PEER_SCHEMA = Path(__file__).parent / "peers" / "events.sql"
 
 
 @contextmanager
 def own_stack() -> Iterator[Stack]:
     """Up and empty. Takes another port offset from BENCH_PORT_OFFSET where something stands on these ports."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
+    )  # or the stack would be left behind
     place = Path(tempfile.mkdtemp(prefix="tillstream-bench-"))
     place.chmod(ENTERABLE)
     ports = Ports(int(os.environ.get("BENCH_PORT_OFFSET") or PORT_OFFSET))
-    cache = Path(os.environ.get("CACHE") or REPOSITORY / ".cache")
-    stack = Stack(Places(place / "state", cache), ports, {}, lambda _: None)
+    stack = Stack(Places(place / "state", cache()), ports, {}, lambda _: None)
     try:
         stack.up()
         yield stack
@@ -32,6 +38,43 @@ def own_stack() -> Iterator[Stack]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def cache() -> Path:
+    return Path(os.environ.get("CACHE") or REPOSITORY / ".cache").absolute()
+
+
+def bootstrap(stack: Stack) -> str:
+    return f"127.0.0.1:{stack.ports.kafka}"
+
+
 def superuser(stack: Stack) -> psycopg.Connection:
     """A connection that may do everything, in the shop's database."""
     return psycopg.connect(stack.dsn("postgres"), autocommit=True)
+
+
+def peer_dsn(stack: Stack) -> str:
+    """The superuser's way into the peers' database."""
+    return f"{stack.dsn('postgres').rpartition('/')[0]}/{PEER_DATABASE}"
+
+
+def make_peer_database(stack: Stack) -> psycopg.Connection:
+    """A database beside the shop's, in the same server, with the table that a peer writes into."""
+    with superuser(stack) as connection:
+        connection.execute(f"CREATE DATABASE {PEER_DATABASE}")
+    peer = psycopg.connect(peer_dsn(stack), autocommit=True)
+    peer.execute(PEER_SCHEMA.read_bytes())
+    return peer
+
+
+@contextmanager
+def switched_off(connection: psycopg.Connection, *names: str) -> Iterator[None]:
+    """Settings of PostgreSQL that are off meanwhile, such as `fsync`; all is on the disk afterwards."""
+    for name in names:
+        connection.execute(f"ALTER SYSTEM SET {name} = off")
+    connection.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        for name in names:
+            connection.execute(f"ALTER SYSTEM RESET {name}")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("CHECKPOINT")

@@ -161,7 +161,7 @@ def test_nothing_to_run_is_one_sentence(
         ("demo", "run tillstream demo --rate 7"),
         ("quarantine", "run tillstream quarantine --rate 7"),
         ("partitions", "run tillstream partitions --rate 7"),
-        ("bench", "run python bench/figures.py"),
+        ("figures", "run python bench/figures.py"),
     ],
 )
 def test_make_lets_the_tools_find_the_stack(target: str, tool: str) -> None:
