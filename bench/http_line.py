@@ -15,7 +15,16 @@ class Line:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Status and body. Raises OSError or IncompleteReadError when the other side closes."""
+        """Status and body. A server closes what is idle for seconds, perhaps just now: then it is sent once more, which is safe
+        for questions and for events that bring their ids."""
+        try:
+            return await self._exchange(request)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self.close()
+            await self.open()
+            return await self._exchange(request)
+
+    async def _exchange(self, request: bytes) -> tuple[int, bytes]:
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head[9:12])

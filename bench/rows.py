@@ -57,16 +57,16 @@ def _measured(name: str, measure: Measure) -> list[Row]:
         rows = measure()
     except Exception as error:  # noqa: BLE001 - the edge of the loop: a row that fails says so, the others are measured
         traceback.print_exc()
-        rows = [
-            Row(
-                name,
-                name,
-                "",
-                failed=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            )
-        ]
+        rows = [Row(name, name, "", failed=_reason(error))]
     took = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {(time.monotonic() - began) / 60:.0f} minutes"
     return [replace(row, measured_at=took) for row in rows]
+
+
+def _reason(error: Exception) -> str:
+    """One line of the innermost: a group of tasks says only that one of them failed."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
 
 
 if __name__ == "__main__":

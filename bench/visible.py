@@ -85,8 +85,8 @@ class _Round:
     def __init__(self, ports: Ports, size: int) -> None:
         self._ports = ports
         self._size = size
-        self._doors: asyncio.Queue[Line] = asyncio.Queue()
-        self._readers: asyncio.Queue[Line] = asyncio.Queue()
+        self._doors: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
+        self._readers: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         self._seen: list[float] = []
         self._waited: list[float] = []
 
@@ -132,7 +132,7 @@ class _Round:
         self._readers.put_nowait(reader)
 
 
-async def _open(queue: asyncio.Queue[Line], port: int, count: int) -> list[Line]:
+async def _open(queue: asyncio.LifoQueue[Line], port: int, count: int) -> list[Line]:
     lines = [Line(port) for _ in range(count)]
     for line in lines:
         await line.open()
