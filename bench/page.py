@@ -23,11 +23,19 @@ class Record:
     machine: Mapping[str, str] = field(default_factory=dict)
     rows: Sequence[Row] = ()
 
-    def with_rows(self, rows: Iterable[Row]) -> "Record":
-        """These rows stand for those of the same name."""
-        new = {row.name: row for row in rows}
-        kept = [new.pop(row.name, row) for row in self.rows]
-        return replace(self, rows=[*kept, *new.values()])
+    def with_rows(self, unit: str, rows: Iterable[Row]) -> "Record":
+        """These rows stand where those of the same unit stood: `ingest` is one, and measures `ingest-batches` and `ingest-singles`."""
+        place = next((at for at, row in enumerate(self.rows) if row.name.startswith(unit)), len(self.rows))
+        kept = [row for row in self.rows if not row.name.startswith(unit)]
+        return replace(self, rows=[*kept[:place], *rows, *kept[place:]])
+
+    def with_all(self, units: Iterable[str]) -> "Record":
+        """What is missing is on the page too, as not measured."""
+        record = self
+        for unit in units:
+            if not any(row.name.startswith(unit) for row in record.rows):
+                record = record.with_rows(unit, [Row(unit, unit, "", failed="not measured yet")])
+        return record
 
 
 _RECORD = TypeAdapter(Record)
@@ -57,7 +65,7 @@ def _summary(rows: Sequence[Row]) -> list[str]:
         asked = [figure for figure in row.figures if figure.met is not None]
         lines += [_line(row.work, figure) for figure in asked]
         if row.failed:
-            lines.append(f"| {row.work} | | | failed: {row.failed} | **not measured** |")
+            lines.append(f"| {row.work} | | | {row.failed} | **no figures** |")
     return lines + [_line("memory during all of it", figure) for figure in memory_figures(rows)]
 
 
@@ -66,9 +74,9 @@ def _line(work: str, figure: Figure) -> str:
 
 
 def _section(row: Row) -> list[str]:
-    lines = [f"### {row.name}: {row.work}\n", f"{row.measured_at}; {row.settings}.\n"]
+    lines = [f"### {row.name}\n", f"{'; '.join(filter(None, (row.work, row.settings, row.measured_at)))}.\n"]
     if row.failed:
-        lines.append(f"**Failed:** {row.failed}\n")
+        lines.append(f"**No figures:** {row.failed}\n")
     if row.figures:
         lines += ["| figure | median (lowest to highest) | every run |", "|---|---|---|"]
         lines += [f"| {each.name} | {each.said()} | {_each(each)} |" for each in row.figures]

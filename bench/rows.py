@@ -38,14 +38,14 @@ def main(arguments: Sequence[str]) -> int:
     names = [name for name in arguments if name in ROWS] or os.environ.get("ONLY", "").split() or list(ROWS)
     assert set(names) <= set(ROWS), f"there are {', '.join(ROWS)}"
     kept = page.Record() if set(names) == set(ROWS) else page.read()
-    record = replace(kept, machine=machine())
+    record = replace(kept.with_all(ROWS), machine=machine())
     print("\n".join(record.machine.values()), flush=True)
     failed = False
     for name in names:
         rows = _measured(name, ROWS[name])
         tell(rows)
         failed |= any(row.failed for row in rows)
-        record = record.with_rows(rows)
+        record = record.with_rows(name, rows)
         if not only_print:
             page.write(record)
     return int(failed)

@@ -87,14 +87,19 @@ def test_sends_have_their_moments_before_the_first_of_them() -> None:
     assert moments[-1] == pytest.approx(1.999)
 
 
-def test_a_row_that_is_measured_again_takes_the_place_of_the_former() -> None:
-    record = Record(rows=[Row("one", "first", ""), Row("two", "second", "")])
-    assert [
-        row.work for row in record.with_rows([Row("one", "again", ""), Row("three", "third", "")]).rows
-    ] == [
-        "again",
-        "second",
-        "third",
+def test_what_is_measured_again_takes_the_place_of_the_former() -> None:
+    record = Record(rows=[Row("ingest", "", "", failed="no wrk"), Row("worker", "old", "")])
+    record = record.with_rows("ingest", [Row("ingest-batches", "", ""), Row("ingest-singles", "", "")])
+    record = record.with_rows("worker", [Row("worker", "new", "")]).with_rows("sink", [Row("sink", "", "")])
+    assert [row.name for row in record.rows] == ["ingest-batches", "ingest-singles", "worker", "sink"]
+    assert record.rows[2].work == "new"
+
+
+def test_what_was_not_measured_is_on_the_page_too() -> None:
+    record = Record(rows=[Row("ingest-batches", "", "")]).with_all(["ingest", "worker"])
+    assert [(row.name, row.failed) for row in record.rows] == [
+        ("ingest-batches", ""),
+        ("worker", "not measured yet"),
     ]
 
 
@@ -104,5 +109,5 @@ def test_the_page_says_which_bar_was_met_and_what_failed() -> None:
     page = render(Record({"memory": "24 GiB"}, [good, bad, Row("three", "asking", "", failed="no broker")]))
     assert "| reading | rate | ≥ 10 events/s | 10 events/s (9 to 11) | met |" in page
     assert "| writing | p99 | < 5 ms | 9 ms | **not met** |" in page
-    assert "failed: no broker" in page
+    assert "| asking | | | no broker | **no figures** |" in page
     assert "- 24 GiB" in page
