@@ -47,7 +47,7 @@ class Figure:
         """The median, and in brackets the lowest and the highest."""
         low, high = min(self.values), max(self.values)
         spread = "" if len(self.values) == 1 else f" ({number(low)} to {number(high)})"
-        return f"{number(self.median)} {self.unit}{spread}"
+        return f"{number(self.median)} {self.unit}".rstrip() + spread
 
     def asked(self) -> str:
         sign = {Bar.NONE: "", Bar.AT_LEAST: "≥ ", Bar.BELOW: "< "}[self.bar]

@@ -52,14 +52,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _measured(name: str, measure: Measure) -> list[Row]:
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     try:
         rows = measure()
     except Exception as error:  # noqa: BLE001 - the edge of the loop: a row that fails says so, the others are measured
         traceback.print_exc()
         rows = [Row(name, name, "", failed=_reason(error))]
-    took = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {(time.monotonic() - began) / 60:.0f} minutes"
-    return [replace(row, measured_at=took) for row in rows]
+    minutes = (time.monotonic() - began) / 60
+    measured_at = (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, load average before it {load:.1f}"
+    )
+    return [replace(row, measured_at=measured_at) for row in rows]
 
 
 def _reason(error: Exception) -> str:
