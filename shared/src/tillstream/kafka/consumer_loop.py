@@ -43,9 +43,6 @@ from tillstream.kafka.watch import LoopWatch
 _log = structlog.get_logger()
 
 
-__all__ = ["ConsumerLoop", "LoopPolicy"]
-
-
 class ConsumerLoop:
     """Consumes some topics until told to stop. One loop has one consumer and one connection, and uses them one after the
     other; everything that it writes goes through that connection, so that a successor can end it."""
