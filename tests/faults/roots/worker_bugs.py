@@ -141,6 +141,9 @@ class Wrapped:
     async def log_ends(self, places: Collection[Place]) -> dict[Place, int]:
         return await self._inner.log_ends(places)
 
+    async def ask_anew(self) -> None:
+        await self._inner.ask_anew()
+
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         await self._inner.commit(offsets)
 

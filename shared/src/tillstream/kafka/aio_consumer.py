@@ -14,7 +14,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 
 from tillstream.errors import BrokerUnavailable, OwnershipLost
 from tillstream.kafka.aio_records import hand_out_our_records, moment
-from tillstream.kafka.cluster import check_topics, cluster_id
+from tillstream.kafka.cluster import ask_log_ends, check_topics, cluster_id
 from tillstream.kafka.detour import read_around
 from tillstream.kafka.failures import translated
 from tillstream.kafka.log_format import Stretch
@@ -298,6 +298,9 @@ class AioConsumer:
 
     async def log_ends(self, places: Collection[Place]) -> dict[Place, int]:
         return await self._offsets(self._started().end_offsets, places)
+
+    async def ask_anew(self) -> None:
+        await ask_log_ends(self._bootstrap, self._client_id, self.assigned(), self._policy.answer_s)
 
     async def _offsets(self, question: Any, places: Collection[Place]) -> dict[Place, int]:
         if not places:

@@ -1,14 +1,15 @@
 """What is asked of a cluster beside its records: which one it is, and whether it has the topics."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tillstream.errors import BrokerUnavailable, Misconfigured
 from tillstream.kafka.failures import translated
+from tillstream.kafka.records import Place
 
 MS = 1_000
 
@@ -40,3 +41,21 @@ async def cluster_id(bootstrap: str, deadline_s: float) -> str:
     finally:
         await admin.close()
     return str(cluster["cluster_id"])
+
+
+async def ask_log_ends(bootstrap: str, client_id: str, places: Collection[Place], deadline_s: float) -> None:
+    """Ask where logs end, on a connection of its own. Raises BrokerUnavailable where Kafka does not say so of each."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        group_id=None,
+        enable_auto_commit=False,
+        request_timeout_ms=int(deadline_s * MS),
+    )
+    try:
+        with translated():
+            async with asyncio.timeout(deadline_s):
+                await consumer.start()
+                await consumer.end_offsets([TopicPartition(*place) for place in places])
+    finally:
+        await consumer.stop()

@@ -31,12 +31,13 @@ from tillstream.kafka.identity import IdentityWatch
 from tillstream.kafka.link import Connect, Link
 from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.ports import Consumer, Each
-from tillstream.kafka.progress import Measure, Progress
+from tillstream.kafka.progress import Progress
 from tillstream.kafka.read_ahead import Fetched, ReadAhead
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Place, Record
 from tillstream.kafka.stall import StallWatch
 from tillstream.kafka.steps import BatchResult, Steps
+from tillstream.kafka.told_offsets import ToldOffsets
 from tillstream.kafka.waiting import KAFKA, POSTGRES, Outages
 from tillstream.kafka.watch import LoopWatch
 
@@ -78,10 +79,10 @@ class ConsumerLoop:
         self._stall = StallWatch(clock, lagging_s=policy.lagging_s, turn_s=policy.turn_s)
         self._joined = False
         self._identity = IdentityWatch(consumer, self._topics)
+        self._told = ToldOffsets(consumer, self._watch)
         self._taken_generation = 0
         self._next_measure_at = clock.monotonic()
         self._retake_at = 0.0
-        self._told: dict[Place, int] = {}
 
     def __repr__(self) -> str:
         return f"<ConsumerLoop {self._owner}: {self._holdings}, {self._rebalance}>"
@@ -120,7 +121,7 @@ class ConsumerLoop:
                 await self._wait(self._policy.conflict_wait_s, stop)
             except Retryable as error:
                 if self._joined and isinstance(error, BrokerUnavailable):
-                    await self._stall.unanswered(self._identity.compare)
+                    await self._stall.unanswered(self._consumer.ask_anew)
                 await self._wait(self._outages.failed(error), stop)
         await self._finish()
 
@@ -303,25 +304,25 @@ class ConsumerLoop:
         if ends is None:
             return
         await self._write_progress(ends, asked_at)
-        await self._tell_kafka()
-        standing = {
-            place: (self._holdings.next_offsets[place], ends[place]) for place in self._holdings.running
-        }
-        self._stall.measured(standing)
+        await self._told.tell(self._holdings.next_offsets)
+        self._stall.measured(self._holdings.standing(ends))
 
     async def _ask_kafka(self) -> dict[Place, int] | None:
         """Where the logs end, or None where Kafka does not say. Also asked by who holds nothing: so does everybody once a
-        topic is gone. Raises Misconfigured for one that was made anew."""
+        topic is gone, which is no reason to neglect the others. Raises Misconfigured for one that was made anew."""
         self._next_measure_at = self._clock.monotonic() + self._policy.measure_every_s
+        gone = await self._identity.compare()
         try:
-            await self._identity.compare()
             ends = await self._consumer.log_ends(self._holdings.next_offsets.keys())
             await self._pass_over(await self._consumer.passed_over())
         except BrokerUnavailable as error:  # what was fetched can be applied all the same
             self._next_measure_at += self._outages.failed(error)
-            await self._stall.unanswered(self._identity.compare)
+            await self._stall.unanswered(self._consumer.ask_anew)
             return None
-        self._outages.reached(KAFKA)
+        if gone is None:
+            self._outages.reached(KAFKA)
+        else:
+            self._outages.failed(gone)
         return ends
 
     async def _pass_over(self, passed: Mapping[Place, tuple[int, int]]) -> None:
@@ -332,12 +333,7 @@ class ConsumerLoop:
             self._holdings.moved({place: moves[place] for place in moved})
 
     async def _write_progress(self, ends: dict[Place, int], asked_at: datetime) -> None:
-        measures = {
-            place: Measure(
-                epoch, self._holdings.next_offsets[place], ends[place], self._holdings.stored_at(place)
-            )
-            for place, epoch in self._holdings.epochs.items()
-        }
+        measures = self._holdings.measures(ends)
         with translated():
             stopped = await self._progress.write(self._link.conn, measures, asked_at)
         self._outages.reached(POSTGRES)
@@ -355,18 +351,6 @@ class ConsumerLoop:
         if resumed:
             await self._read_again(resumed)
             _log.info("Partitions go on.", partitions=sorted(str(place) for place in resumed))
-
-    async def _tell_kafka(self) -> None:
-        offsets = dict(self._holdings.next_offsets)
-        if offsets == self._told:
-            return
-        try:
-            await self._consumer.commit(offsets)
-        except (BrokerUnavailable, OwnershipLost) as error:
-            self._watch.retried(error)
-            _log.warning("Kafka was not told the offsets; only lag tools miss them.", problem=str(error))
-        else:
-            self._told = offsets
 
     # Waiting and ending
 

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.last_records import LastRecords, id_of
+from tillstream.kafka.progress import Measure
 from tillstream.kafka.records import Place, Record
 
 _PLACE = attrgetter("partition", "topic")
@@ -93,13 +94,25 @@ class Holdings:
                 run = [record for record in run if record.offset >= start]  # noqa: PLW2901 - it replaces the run
                 if not run:
                     continue
-            if run[0].offset > start and self._doubted_gaps.get(place) != start:
-                self._doubted_gaps[place] = start
+            until = self._first_doubt(run, start)
+            if until < len(run):
                 again.add(place)
-                continue
-            upcoming[place] = run[-1].offset + 1
-            wanted += run
+            if until:
+                upcoming[place] = run[until - 1].offset + 1
+                wanted += run[:until]
         return wanted, again
+
+    def _first_doubt(self, run: Sequence[Record], start: int) -> int:
+        """How many records of a run come before the first hole that was not seen before; without one, all of them."""
+        if run[-1].offset - start + 1 == len(run):
+            return len(run)
+        upcoming = start
+        for index, record in enumerate(run):
+            if record.offset != upcoming and self._doubted_gaps.get(record.place) != upcoming:
+                self._doubted_gaps[record.place] = upcoming
+                return index
+            upcoming = record.offset + 1
+        return len(run)
 
     def moves(self, records: Sequence[Record]) -> dict[Place, Move]:
         """What applying these (expected) records does to the fence."""
@@ -133,6 +146,17 @@ class Holdings:
             self._next[place] = move.next
             if move.last_record_at is not None:
                 self._stored_at[place] = move.last_record_at
+
+    def measures(self, ends: Mapping[Place, int]) -> dict[Place, Measure]:
+        """How far each owned place is, where the logs end at these offsets."""
+        return {
+            place: Measure(epoch, self._next[place], ends[place], self.stored_at(place))
+            for place, epoch in self._epochs.items()
+        }
+
+    def standing(self, ends: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
+        """Next offset and log end of what should move."""
+        return {place: (self._next[place], ends[place]) for place in self.running}
 
     def stored_at(self, place: Place) -> datetime | None:
         """Append time of the last record applied by this owner."""

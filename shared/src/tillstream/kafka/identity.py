@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from tillstream.errors import Misconfigured
+from tillstream.errors import BrokerUnavailable, Misconfigured
 from tillstream.kafka.fence import Position
 from tillstream.kafka.ports import Consumer
 from tillstream.kafka.records import LogIdentity, Place
@@ -55,16 +55,21 @@ class IdentityWatch:
             place.topic: at.topic_id for place, at in positions.items() if at.topic_id is not None
         }
 
-    async def compare(self) -> None:
+    async def compare(self) -> BrokerUnavailable | None:
         """Whether the topics are still those of the take-over: a new log may reach as far as the old one, and to a client
-        that goes on in it nothing happened. Raises Misconfigured, BrokerUnavailable also for a topic that is gone."""
-        now = await self._consumer.topic_ids(self._topics)
+        that goes on in it nothing happened. Raises Misconfigured; what kept Kafka from saying so is returned: it may be
+        one topic that is gone, and the others are there."""
+        try:
+            now = await self._consumer.topic_ids(self._topics)
+        except BrokerUnavailable as error:
+            return error
         known = self._topic_ids
         refuse(
             (topic, topic_sentence(topic, known[topic], now[topic]))
             for topic in sorted(known.keys() & now.keys())
             if known[topic] != now[topic]
         )
+        return None
 
 
 def check_identity(positions: Mapping[Place, Position], *, sight: Sight, ends: Mapping[Place, int]) -> None:

@@ -298,6 +298,9 @@ class MemoryConsumer:
         self._broker.check_up()
         return {place: self._broker.log(place).end for place in places}
 
+    async def ask_anew(self) -> None:
+        self._broker.check_up()
+
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         self._broker.check_up()
         if not self._assigned.issuperset(offsets):

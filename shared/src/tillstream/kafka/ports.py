@@ -98,6 +98,13 @@ class Consumer(Protocol):
         """The offset that each log's next record will get. Raises BrokerUnavailable."""
         ...
 
+    async def ask_anew(self) -> None:
+        """Whether Kafka says where the assigned logs end to a client that is new and has a connection of its own.
+
+        Raises BrokerUnavailable where it does not.
+        """
+        ...
+
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         """Tell the group's offsets to Kafka, for tools that show lag. Raises BrokerUnavailable, OwnershipLost."""
         ...

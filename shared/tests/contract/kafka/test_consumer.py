@@ -221,6 +221,11 @@ async def test_a_cluster_has_one_identity(topic: str, join: Join) -> None:
     assert identity == await member.cluster_id()
 
 
+async def test_another_client_is_answered_too(topic: str, join: Join) -> None:
+    member, _ = await join("anew", topic)
+    await member.ask_anew()
+
+
 async def test_a_topic_keeps_its_id_until_it_is_made_anew(world: World, topic: str, join: Join) -> None:
     other = new_topic()
     await world.create_topic(other, 1)

@@ -1,16 +1,18 @@
 """The loop on a log that is not the one it applied; Kafka in memory, where a log can be made anew between two fetches."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import override
+from uuid import UUID
 
 import pytest
 
 from support.postgres import Database
 from tillstream.clock import SystemClock
 from tillstream.db.connections import connect
-from tillstream.errors import Misconfigured
+from tillstream.errors import BrokerUnavailable, Misconfigured
 from tillstream.kafka.consumer_loop import ConsumerLoop
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer
 from tillstream.kafka.records import Outgoing, Place
@@ -51,10 +53,12 @@ class Toy:
         await eventually(there, DEADLINE_S)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[tuple["asyncio.Task[None]", Noted]]:
+    async def running(
+        self, consumer: type[MemoryConsumer] = MemoryConsumer
+    ) -> AsyncIterator[tuple["asyncio.Task[None]", Noted]]:
         watch, stop = Noted(), asyncio.Event()
         loop = ConsumerLoop(
-            MemoryConsumer(self.broker, group="toy"),
+            consumer(self.broker, group="toy"),
             lambda: connect(self.dsn, application_name="toy"),
             Steps(write),
             topics=["toy"],
@@ -118,6 +122,31 @@ async def test_a_topic_that_is_gone_is_said_so_until_it_is_back(toy: Toy) -> Non
         await eventually(lambda: watch.owned)
         toy.broker.delete_topic("toy")
         await eventually(lambda: watch.waits.count("kafka") > 1)
+        assert not task.done()
+
+
+class OneIsGone(MemoryConsumer):
+    """Another topic than those whose logs it reads: taking these over asks for these only, and comes first."""
+
+    asked = 0
+
+    @override
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, UUID]:
+        self.asked += 1
+        if self.asked > 1:
+            raise BrokerUnavailable("Kafka has no topic other now.")
+        return await super().topic_ids(topics)
+
+
+async def test_while_one_topic_is_gone_the_others_are_measured(toy: Toy) -> None:
+    async def measured_again() -> bool:
+        rows = await toy.ledger.execute("SELECT next_offset, log_end FROM shop.partition_progress")
+        return rows == [(4, 4)]
+
+    async with toy.running(OneIsGone) as (task, watch):
+        await toy.append("d")
+        await eventually(measured_again, DEADLINE_S)
+        await eventually(lambda: "kafka" in watch.waits, DEADLINE_S)
         assert not task.done()
 
 

@@ -8,11 +8,13 @@ import pytest
 from psycopg import AsyncConnection
 
 from support.kafka import KafkaServer
+from support.ports import free_port
 from support.postgres import Database, PostgresServer
 from tillstream.clock import SystemClock
 from tillstream.db.connections import connect
 from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Misconfigured, Stalled
 from tillstream.kafka import stall
+from tillstream.kafka.cluster import ask_log_ends
 from tillstream.kafka.consumer_loop import ConsumerLoop
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer
 from tillstream.kafka.rebalance import Rebalance
@@ -215,6 +217,11 @@ async def test_a_member_in_reserve_is_ready_again_after_an_outage(
     stop.set()
     await running
     await owner.stop(1.0)
+
+
+async def test_another_client_finds_nobody_either_where_nobody_is() -> None:
+    with pytest.raises(BrokerUnavailable):
+        await ask_log_ends(f"127.0.0.1:{free_port()}", "anew", [Place("toy", 0)], DEADLINE_S)
 
 
 class Deaf(MemoryConsumer):

@@ -86,6 +86,16 @@ def test_a_hole_within_a_fetch_keeps_what_came_before_it() -> None:
     assert holdings.expected(fetched) == ([record(ONE, 5)], {ONE})
 
 
+def test_a_hole_between_neighbours_is_read_again_and_the_next_one_anew() -> None:
+    holdings = held(p1=0)
+    fetched = [record(ONE, at) for at in (0, 1, 4, 5, 8)]
+    assert holdings.expected(fetched) == (fetched[:2], {ONE})
+    holdings.moved(holdings.moves(fetched[:2]))
+    assert holdings.expected(fetched[2:]) == (fetched[2:4], {ONE})
+    holdings.moved(holdings.moves(fetched[2:4]))
+    assert holdings.expected(fetched[4:]) == (fetched[4:], set())
+
+
 def last_seen(at: Position, start: int = 0) -> Holdings:
     """Just taken over, where the row says this."""
     holdings = Holdings()
