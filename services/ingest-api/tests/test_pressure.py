@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from ingest_api.drain import DrainRate
-from ingest_api.room import Room
+from ingest_api.room import Client, Room
 from tillstream.http.problems import Problem
 from tillstream.kafka.records import Outgoing, PublishResult
 from tillstream.observe.metrics import Metrics
@@ -163,11 +163,35 @@ def test_silence_with_work_in_hand_lowers_the_rate_and_idle_time_does_not() -> N
     assert rate.per_second(busy=True) < 500
 
 
+def filled(*seats: tuple[Client, int]) -> Room:
+    room = Room(ROOM_BYTES, DrainRate(StoppedClock()), Metrics(CollectorRegistry()))
+    for client, size in seats:
+        room.take(client, size)
+    return room
+
+
+def test_a_new_source_with_each_request_is_no_way_around() -> None:
+    """Of two addresses the one that holds the most waits, whatever it calls itself."""
+    abuse = [(Client("there", f"name {number}"), 50) for number in range(10)]
+    room = filled(*abuse, (Client("here", "shop"), 60))
+    with pytest.raises(Problem) as refused:
+        room.take(Client("there", "name 11"), 50)
+    assert refused.value.status == 429
+    room.take(Client("here", "shop"), 50)
+
+
+def test_behind_one_address_the_source_counts() -> None:
+    room = filled((Client("proxy", "greedy"), 500), (Client("proxy", "modest"), 60))
+    with pytest.raises(Problem):
+        room.take(Client("proxy", "greedy"), 50)
+    room.take(Client("proxy", "modest"), 50)
+
+
 def test_room_forgets_clients_that_hold_nothing() -> None:
     clock = StoppedClock()
     room = Room(ROOM_BYTES, DrainRate(clock), Metrics(CollectorRegistry()))
     for number in range(100):
-        with room.seat(f"client {number}") as seat:
+        with room.seat(Client(f"address {number}", "shop")) as seat:
             seat.hold(5)
             seat.hold(5)
     assert repr(room) == "<Room 0 of 1000 bytes, 0 clients>"
@@ -175,7 +199,7 @@ def test_room_forgets_clients_that_hold_nothing() -> None:
 
 def test_room_is_given_back_when_a_part_of_a_body_is_refused() -> None:
     room = Room(ROOM_BYTES, DrainRate(StoppedClock()), Metrics(CollectorRegistry()))
-    other = room.seat("other")
+    other = room.seat(Client("there", "other"))
     with other:
         other.hold(100)
         with pytest.raises(Problem) as refused:
@@ -185,7 +209,7 @@ def test_room_is_given_back_when_a_part_of_a_body_is_refused() -> None:
 
 
 def hold_in_parts(room: Room, *sizes: int) -> None:
-    with room.seat("one") as seat:
+    with room.seat(Client("here", "one")) as seat:
         for size in sizes:
             seat.hold(size)
 

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from ingest_api.parameters import IDEMPOTENCY_HEADER, KEY_PATTERN, SOURCE_HEADER, SOURCE_PATTERN
 from ingest_api.read_body import JSON_TYPE, NDJSON_TYPE
+from ingest_api.room import Client
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import DEFAULT_SOURCE
 
@@ -22,13 +23,10 @@ _is_key = re.compile(KEY_PATTERN.encode()).fullmatch
 
 
 class Incoming(NamedTuple):
-    """What is known of a request before its body is read. `kind` is JSON_TYPE or NDJSON_TYPE.
-
-    `client` is whom its bytes are counted to: the source, where one is named, else the address.
-    """
+    """What is known of a request before its body is read. `kind` is JSON_TYPE or NDJSON_TYPE."""
 
     entity: Entity
-    client: str
+    client: Client
     source: str
     kind: str
     idempotency_key: str | None
@@ -53,7 +51,7 @@ def plain_parameters(entity: Entity, scope: Scope) -> Incoming | None:
         return None
     return Incoming(
         entity,
-        address_of(scope) if source is None else source.decode(),
+        Client(address_of(scope), "" if source is None else source.decode()),
         DEFAULT_SOURCE if source is None else source.decode(),
         kind,
         None if key is None else key.decode(),

@@ -1,8 +1,9 @@
 """How many bytes of bodies the process holds at once, and whom it asks to wait when they become many."""
 
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from ingest_api.drain import DrainRate
 from tillstream.http.problems import Problem, too_many, unavailable
@@ -12,11 +13,19 @@ from tillstream.observe.metrics import Metrics
 PRESSURE_SHARE = 0.5
 
 
+class Client(NamedTuple):
+    """Whom bytes are counted to: the address of the other end, or of a proxy, and the source that it names, if any."""
+
+    address: str
+    source: str
+
+
 class Room:
     """The bound over all requests; `seat` is one request's part of it.
 
     Under pressure, which `pressed` may report too, the client that holds the most is refused by 429; 503 is for a room
-    that is full whoever asks.
+    that is full whoever asks. Of several addresses the one that holds the most is meant, since anybody may name a new
+    source with each request; behind a single address, as of a proxy, the source.
     """
 
     def __init__(
@@ -30,7 +39,8 @@ class Room:
         self._drain = drain
         self._metrics = metrics
         self._pressed = pressed
-        self._held: dict[str, int] = {}
+        self._held: Counter[Client] = Counter()
+        self._held_at: Counter[str] = Counter()
         self.taken_bytes = 0
         metrics.ingest_bytes_in_hand.set_function(lambda: self.taken_bytes)
         metrics.ingest_drained_bytes_per_second.set_function(
@@ -40,32 +50,29 @@ class Room:
     def __repr__(self) -> str:
         return f"<Room {self.taken_bytes} of {self._max_bytes} bytes, {len(self._held)} clients>"
 
-    def seat(self, client: str) -> "Seat":
+    def seat(self, client: Client) -> "Seat":
         """Used as a context manager around a whole request."""
         return Seat(self, client)
 
-    def take(self, client: str, size: int) -> None:
+    def take(self, client: Client, size: int) -> None:
         """Raises a problem when `size` more bytes do not fit (503), or should leave others their part (429)."""
         if self.taken_bytes + size > self._max_bytes:
             raise unavailable("Too many requests are being read at once.", retry_after_s=self.retry_after_s())
-        wanted = self._held.get(client, 0) + size
-        if self._is_under_pressure() and self._is_most(client, wanted):
+        if self._is_under_pressure() and self._is_most(client, size):
             self._metrics.ingest_throttled_requests.inc()
             raise self._throttled()
         if not self.taken_bytes:
             self._drain.begin()
         self.taken_bytes += size
-        self._held[client] = wanted
+        self._held[client] += size
+        self._held_at[client.address] += size
 
-    def give_back(self, client: str, size: int, *, drained: bool) -> None:
+    def give_back(self, client: Client, size: int, *, drained: bool) -> None:
         if drained:
             self._drain.drained(size)
         self.taken_bytes -= size
-        left = self._held.get(client, 0) - size
-        if left > 0:
-            self._held[client] = left
-        else:
-            self._held.pop(client, None)
+        _less(self._held, client, size)
+        _less(self._held_at, client.address, size)
 
     def retry_after_s(self) -> int:
         """When a client may come again, by what is in hand and how fast that goes."""
@@ -74,8 +81,10 @@ class Room:
     def _is_under_pressure(self) -> bool:
         return self.taken_bytes > self._max_bytes * PRESSURE_SHARE or self._pressed()
 
-    def _is_most(self, client: str, wanted: int) -> bool:
-        return all(held < wanted for other, held in self._held.items() if other != client)
+    def _is_most(self, client: Client, size: int) -> bool:
+        if self._held_at.keys() - {client.address}:
+            return _would_be_most(self._held_at, client.address, size)
+        return _would_be_most(self._held, client, size)
 
     def _throttled(self) -> Problem:
         detail = (
@@ -87,7 +96,7 @@ class Room:
 class Seat:
     """What one request holds; given back when it is left, however that happens."""
 
-    def __init__(self, room: Room, client: str) -> None:
+    def __init__(self, room: Room, client: Client) -> None:
         self._room = room
         self._client = client
         self._held_bytes = 0
@@ -107,3 +116,15 @@ class Seat:
         if size:  # many bodies end with an empty part
             self._room.take(self._client, size)
             self._held_bytes += size
+
+
+def _would_be_most[Key](held: Counter[Key], key: Key, more: int) -> bool:
+    wanted = held[key] + more
+    return all(other < wanted for each, other in held.items() if each != key)
+
+
+def _less[Key](held: Counter[Key], key: Key, size: int) -> None:
+    """Who holds nothing is forgotten."""
+    held[key] -= size
+    if held[key] <= 0:
+        del held[key]

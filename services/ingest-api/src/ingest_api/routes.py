@@ -23,7 +23,7 @@ from ingest_api.parameters import (
 from ingest_api.plain_parameters import Incoming, address_of, plain_parameters
 from ingest_api.policy import IngestPolicy
 from ingest_api.read_body import media_type, read_body
-from ingest_api.room import Room
+from ingest_api.room import Client, Room
 from ingest_api.used_keys import Use, UsedKeys
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
@@ -139,7 +139,7 @@ def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
     ) -> Response:
         sender = _one_source(query.source, source_header)
         kind = media_type(request.headers)
-        client = query.source or source_header or address_of(request.scope)
+        client = Client(address_of(request.scope), query.source or source_header or "")
         return await door.take(Incoming(entity, client, sender, kind, idempotency_key), request.receive)
 
     return ingest
