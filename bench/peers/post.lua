@@ -19,8 +19,9 @@ end
 
 function done(summary, latency)
   local errors = summary.errors
+  local answered_well = summary.requests - errors.status -- a refusal is quick, and no work done
   io.write(string.format(
     '{"per_second": %f, "p50_ms": %f, "p99_ms": %f, "failed": %d}\n',
-    summary.requests / summary.duration * 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    answered_well / summary.duration * 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
     errors.status + errors.connect + errors.read + errors.write + errors.timeout))
 end
