@@ -23,9 +23,7 @@ PEER_SCHEMA = Path(__file__).parent / "peers" / "events.sql"
 @contextmanager
 def own_stack() -> Iterator[Stack]:
     """Up and empty. Takes another port offset from BENCH_PORT_OFFSET where something stands on these ports."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
-    )  # or the stack would be left behind
+    signal.signal(signal.SIGTERM, _end)
     place = Path(tempfile.mkdtemp(prefix="tillstream-bench-"))
     place.chmod(ENTERABLE)
     ports = Ports(int(os.environ.get("BENCH_PORT_OFFSET") or PORT_OFFSET))
@@ -36,6 +34,12 @@ def own_stack() -> Iterator[Stack]:
     finally:
         stack.down()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _end(*_: object) -> None:
+    """Leave through every `finally`, so that no server is left behind; a second signal must not cut those short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit("ended by a signal")
 
 
 def cache() -> Path:

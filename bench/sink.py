@@ -89,8 +89,8 @@ def _drained_by(
         port=REST_PORT + stack.ports.offset,
         options=options,
     )
-    process.start()
     try:
+        process.start()
         deadline = time.monotonic() + WITHIN_S
         while (stored := _one(peer, "SELECT count(*) FROM events")) < EVENTS:
             if not process.running or time.monotonic() > deadline:
