@@ -36,6 +36,8 @@ class ConsumerPolicy:
     """How a member behaves in its group, and how much it reads ahead (at most `fetch_bytes` per partition).
 
     `request_s` must be longer than `rebalance_s`: aiokafka's request to join waits for the others under that limit.
+    `fetch_wait_s` is also how long any other question may take, such as for the ends of the logs: a broker answers one
+    after the other on a connection, and a fetch from partitions without news is nearly always among them.
     """
 
     session_s: float = 6.0
@@ -43,7 +45,7 @@ class ConsumerPolicy:
     rebalance_s: float = 15.0
     request_s: float = 20.0
     answer_s: float = 3.0
-    fetch_wait_s: float = 0.25
+    fetch_wait_s: float = 0.05
     fetch_bytes: int = 1024 * 1024
     response_bytes: int = 16 * 1024 * 1024
     metadata_age_s: float = 60.0
