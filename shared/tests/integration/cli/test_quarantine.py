@@ -127,6 +127,23 @@ async def test_a_patch_is_asked_for_answered_and_applied_under_the_first_id(
     assert (await tillstream("quarantine", "list")).out == "No open entry matches.\n"
 
 
+async def test_an_entry_that_a_patch_does_not_fit_is_named_and_the_others_go_on(
+    tillstream: Tillstream, shop: Shop
+) -> None:
+    hostile = rb'{"name":"\ud800","price":' + b"[" * 1_500 + b"]" * 1_500 + b"}"
+    for payload in (rb'{"product_id":1,"name":"\ud800","category":"x","price":-1}', hostile):
+        await shop.apply(Entity.PRODUCT, payload)
+    lossy, deep, *good = await refuse(shop)
+
+    said = await tillstream("quarantine", "fix", "--all", "--patch", '{"price": 2.50}', "--by=ann")
+
+    assert [line.split(" (")[0] for line in said.out.splitlines()[:2]] == [
+        f"{number}: a patch would change more of its payload than it names" for number in (lossy, deep)
+    ]
+    assert (said.code, said.err) == (0, "")
+    assert [row[0] for row in await shop.rows(REQUESTS)] == good
+
+
 async def test_an_edited_export_is_applied_and_what_nobody_edited_is_left(
     tillstream: Tillstream, shop: Shop, tmp_path: Path
 ) -> None:

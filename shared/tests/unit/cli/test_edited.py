@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tillstream.cli.quarantine import edited
-from tillstream.cli.quarantine.edited import is_same, merged, patched, read_lines, read_patch, to_line
+from tillstream.cli.quarantine.edited import (
+    NO_OBJECT,
+    NOT_KEPT,
+    is_same,
+    merged,
+    patched,
+    read_lines,
+    read_patch,
+    to_line,
+)
 from tillstream.cli.quarantine.entries import Entry
 from tillstream.contracts.parsing import dump_json, parse_json
 from tillstream.errors import WrongOption
@@ -76,7 +85,27 @@ def test_a_patch_keeps_numbers_as_they_were_written() -> None:
 
 @pytest.mark.parametrize("payload", [b"\xff", b"", b"5", b'"text"', b"[]", b"6,Ann,ann@example.org"])
 def test_what_is_no_object_cannot_be_patched(payload: bytes) -> None:
-    assert patched(payload, {"a": 1}) is None
+    assert patched(payload, {"a": 1}) == NO_OBJECT
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        rb'{"price":-1,"name":"\ud800"}',
+        rb'{"price":-1,"\udfff":{}}',
+        rb'{"name":"\ud800","deep":' + b"[" * 1_500 + b"]" * 1_500 + b"}",
+    ],
+)
+def test_what_a_patch_could_not_leave_alone_is_not_patched(payload: bytes) -> None:
+    assert patched(payload, {"price": 1}) == NOT_KEPT
+
+
+def test_a_patch_may_mend_a_lone_surrogate() -> None:
+    assert patched(rb'{"name":"\ud800","price":1}', {"name": "Tea"}) == b'{"name":"Tea","price":1}'
+
+
+def test_a_lone_surrogate_and_its_replacement_are_not_the_same() -> None:
+    assert not is_same(rb'{"name":"\ud800"}', '{"name":"\ufffd"}'.encode())
 
 
 @given(
@@ -123,6 +152,7 @@ def test_true_and_one_are_not_the_same() -> None:
         ([b'{"id":true,"payload":{}}'], "--file, line 1: id must be"),
         ([b'{"id":1}'], "--file, line 1: must have either payload or payload_base64."),
         ([b'{"id":1,"payload":{},"payload_base64":""}'], "must have either"),
+        ([rb'{"id":1,"payload":{"name":"\ud800"}}'], "payload has a lone surrogate or is nested too deeply"),
         ([b'{"id":1,"payload_base64":"*"}'], "payload_base64 must be base64."),
         ([b'{"id":1,"payload_base64":7}'], "payload_base64 must be base64."),
         ([b'{"id":1,"payload":{},"reson":""}'], "has a field 'reson' that `export` does not write."),
@@ -147,6 +177,7 @@ def test_a_wrong_line_is_named_with_the_rule(lines: list[bytes], sentence: str) 
         ("5", "--patch must be a JSON object"),
         ('{"a":' * 3_000 + "1" + "}" * 3_000, "--patch "),
         ("\udcff", "--patch must be JSON"),
+        (r'{"name":"\ud800"}', "--patch must have no lone surrogate"),
     ],
 )
 def test_a_wrong_patch_is_one_sentence(text: str, sentence: str) -> None:

@@ -3,7 +3,7 @@
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tillstream.cli.quarantine.entries import Entry
 from tillstream.contracts.parsing import dump_json, parse_json
@@ -16,16 +16,28 @@ _PAYLOAD, _BYTES = "payload", "payload_base64"
 _FIELDS = {"id", "reason", "message", _PAYLOAD, _BYTES}
 
 
+class Unfit(NamedTuple):
+    """Why an entry gets no other payload: the rest of a sentence about it."""
+
+    why: str
+
+
+NO_OBJECT = Unfit("its payload is not a JSON object, so that a patch does not fit; edit an export")
+NOT_KEPT = Unfit(
+    "a patch would change more of its payload than it names (a lone surrogate, or nested too deeply); edit an export"
+)
+
+
 def to_line(entry: Entry) -> bytes:
     """One line of an export, without its end: the payload as JSON where that loses nothing, else in base64."""
     head = {"id": entry.id, "reason": entry.reason, "message": entry.message}
     try:
         value = parse_json(entry.payload)
-        if parse_json(dump_json(value)) == value:  # a lone surrogate has no form in UTF-8
-            return dump_json({**head, _PAYLOAD: value})
-    except (MalformedJson, RecursionError):
-        pass  # not JSON, or deeper than anybody reads
-    return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
+    except MalformedJson:
+        return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
+    if _without_loss(value) is None:
+        return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
+    return dump_json({**head, _PAYLOAD: value})
 
 
 def read_lines(lines: Iterable[bytes], limit: int) -> dict[int, bytes]:
@@ -51,7 +63,8 @@ def read_patch(text: str) -> Any:
         patch = parse_json(text.encode("utf-8", "surrogatepass"))
         if not isinstance(patch, dict):
             raise WrongOption("--patch must be a JSON object (a merge patch, RFC 7396).")
-        merged(None, patch)
+        if _without_loss(merged(None, patch)) is None:
+            raise WrongOption("--patch must have no lone surrogate, and must not be nested too deeply.")
     except MalformedJson as error:
         raise WrongOption(f"--patch must be JSON: {error}") from None
     except RecursionError:
@@ -59,13 +72,15 @@ def read_patch(text: str) -> Any:
     return patch
 
 
-def patched(payload: bytes, patch: Any) -> bytes | None:
-    """The payload after a merge patch; None where it is not a JSON object, so that there is nothing to merge with."""
+def patched(payload: bytes, patch: Any) -> bytes | Unfit:
+    """The payload after a merge patch, in which nothing else is changed; or why there is none."""
     try:
         value = parse_json(payload)
+        if not isinstance(value, dict):
+            return NO_OBJECT
+        return _without_loss(merged(value, patch)) or NOT_KEPT
     except MalformedJson:
-        return None
-    return dump_json(merged(value, patch)) if isinstance(value, dict) else None
+        return NO_OBJECT
 
 
 def is_object(payload: bytes) -> bool:
@@ -94,9 +109,22 @@ def is_same(one: bytes, other: bytes) -> bool:
     if one == other:
         return True
     try:
-        return dump_json(parse_json(one)) == dump_json(parse_json(other))
-    except (MalformedJson, RecursionError):
+        written = _without_loss(parse_json(one))
+        return written is not None and written == _without_loss(parse_json(other))
+    except MalformedJson:
         return False
+
+
+def _without_loss(value: Any) -> bytes | None:
+    """The JSON text of a value; None where it would say something else: a lone surrogate has no form in UTF-8.
+
+    Also None for what is deeper than anybody reads.
+    """
+    try:
+        text = dump_json(value)
+        return text if parse_json(text) == value else None
+    except (MalformedJson, RecursionError):
+        return None
 
 
 def _read_line(where: str, line: bytes) -> tuple[int, bytes]:
@@ -115,7 +143,9 @@ def _read_line(where: str, line: bytes) -> tuple[int, bytes]:
         raise WrongOption(f"{where} id must be that of an entry.")
     if (_PAYLOAD in fields) == (_BYTES in fields):
         raise WrongOption(f"{where} must have either {_PAYLOAD} or {_BYTES}.")
-    payload = dump_json(fields[_PAYLOAD]) if _PAYLOAD in fields else _bytes(where, fields[_BYTES])
+    payload = _without_loss(fields[_PAYLOAD]) if _PAYLOAD in fields else _bytes(where, fields[_BYTES])
+    if payload is None:
+        raise WrongOption(f"{where} {_PAYLOAD} has a lone surrogate or is nested too deeply; use {_BYTES}.")
     if len(payload) > MAX_VALUE_BYTES:
         raise WrongOption(f"{where} the payload must not be larger than {MAX_VALUE_BYTES} bytes.")
     return entry_id, payload

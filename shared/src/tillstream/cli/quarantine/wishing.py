@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from tillstream.apply.forecast import Wish, foretell
 from tillstream.cli.printing import counted, printable
-from tillstream.cli.quarantine.edited import is_object, is_same
+from tillstream.cli.quarantine.edited import Unfit, is_object, is_same
 from tillstream.cli.quarantine.entries import Entries, Entry, Filters
 from tillstream.cli.quarantine.reading import more_sentence, refuse_unknown
 from tillstream.cli.quarantine.requests import Request, Requests
@@ -22,14 +22,14 @@ MAX_LISTED_ANSWERS = 1_000
 _IS_ROW = "is a row of a CSV file: correct it in its rejects file, or give it a payload with fix --file"
 _UNCHANGED = "the fix changes nothing"
 
-type Mend = Callable[[Entry], bytes | None]
+type Mend = Callable[[Entry], bytes | Unfit]
 
 
 @dataclass(frozen=True, slots=True)
 class Errand:
     """What is to be done: which entries, at most how many, and for whom.
 
-    `mend` makes the new payload of an entry, or None where it cannot; without it the entry's own is applied again.
+    `mend` makes the new payload of an entry, or says why it cannot; without it the entry's own is applied again.
     """
 
     filters: Filters
@@ -142,10 +142,8 @@ def _chosen(entry: Entry, mend: Mend | None) -> Chosen:
         is_row = entry.job_id is not None and not is_object(entry.payload)
         return Chosen(entry, left_out=_IS_ROW if is_row else "")
     payload = mend(entry)
-    if payload is None:
-        return Chosen(
-            entry, left_out="its payload is not a JSON object, so that a patch does not fit; edit an export"
-        )
+    if isinstance(payload, Unfit):
+        return Chosen(entry, left_out=payload.why)
     if is_same(payload, entry.payload):
         return Chosen(entry, left_out=_UNCHANGED)
     return Chosen(entry, payload)
