@@ -18,6 +18,7 @@ from tillstream.db.failures import translate
 from tillstream.errors import DatabaseUnavailable, Misconfigured
 
 _PACKAGE = "tillstream.db"
+_NEWEST = "head"
 _READER = "tillstream_reader"
 # Any number does, as long as every migration takes the same one: two at a time would trip over each other.
 LOCK_WITHIN_S = 30
@@ -77,7 +78,7 @@ def _run_revisions(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", f"{_PACKAGE}:migrations")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, _NEWEST)
 
 
 def _define_shop_day(connection: Connection, zone: ZoneInfo, *, change_zone: bool) -> None:

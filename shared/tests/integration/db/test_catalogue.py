@@ -1,7 +1,8 @@
 """Migrations from nothing give what the models declare: tables, columns, constraints with their enforcement, indexes."""
 
 import asyncio
-from uuid import uuid4
+from collections.abc import Iterator
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -12,9 +13,12 @@ from sqlalchemy.engine import make_url
 
 from support.postgres import PASSWORD, Database, PostgresServer, migrate
 from tillstream.db import migrate as migrations
+from tillstream.db.connections import connect
 from tillstream.db.migrate import migrate as run_migrations
 from tillstream.db.tables import Table
 from tillstream.errors import DatabaseUnavailable, Misconfigured
+from tillstream.kafka.fence import Fence
+from tillstream.kafka.records import LogIdentity, Place
 
 pytestmark = pytest.mark.integration
 
@@ -95,6 +99,47 @@ def test_a_second_migration_changes_nothing(database: Database) -> None:
     migrate(database.server, database.name)
 
     assert catalogue(database.owner_dsn) == before
+
+
+@pytest.fixture
+def first_release(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A database at the first revision; it had no operator yet, whose rights name what came later."""
+    old = Database(database.server, f"first_{uuid4().hex}")
+    name = sql.Identifier(old.name)
+    with psycopg.connect(database.server.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER tillstream_owner").format(name))
+        with monkeypatch.context() as then:
+            then.setattr(migrations, "_NEWEST", "0001")
+            then.setattr(migrations, "_grant", lambda _connection: None)
+            migrate(old.server, old.name)
+        yield old
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+async def test_a_database_of_the_first_release_is_upgraded_in_place(
+    database: Database, first_release: Database
+) -> None:
+    place = Place("toy", 3)
+    with psycopg.connect(first_release.owner_dsn) as connection:
+        connection.execute(
+            "INSERT INTO shop.consumer_offsets (topic, kafka_partition, next_offset, cluster_id)"
+            " VALUES ('toy', 3, 41, 'cluster')"
+        )
+
+    migrate(first_release.server, first_release.name)
+
+    assert catalogue(first_release.owner_dsn) == catalogue(database.owner_dsn)
+    async with await connect(first_release.worker_dsn, application_name="fence") as conn:
+        positions = await Fence().take_over(
+            conn,
+            [place],
+            owner="toy",
+            starts={place: 0},
+            cluster_id="cluster",
+            topic_ids={"toy": UUID(int=7)},
+        )
+    assert positions[place].next_offset == 41
+    assert positions[place].identity == LogIdentity("cluster", UUID(int=7))
 
 
 async def test_two_migrations_at_a_time_take_turns(database: Database) -> None:

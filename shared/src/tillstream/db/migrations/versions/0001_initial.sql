@@ -31,7 +31,6 @@ CREATE TABLE shop.consumer_offsets (
   owner_pid INTEGER,
   owner_backend_start TIMESTAMP WITH TIME ZONE,
   cluster_id TEXT,
-  topic_id UUID,
   last_record_id TEXT,
   last_record_at TIMESTAMP WITH TIME ZONE,
   updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -232,7 +231,6 @@ CREATE TABLE shop.replay_requests (
   CONSTRAINT replay_requests_quarantine_id_fkey FOREIGN KEY(quarantine_id) REFERENCES shop.quarantine (id)
 );
 CREATE INDEX replay_requests_open ON shop.replay_requests (id) WHERE applied_at IS NULL;
-CREATE INDEX replay_requests_quarantine_id_id_idx ON shop.replay_requests (quarantine_id, id);
 
 CREATE TABLE shop.order_items (
   order_id BIGINT NOT NULL,

@@ -1,0 +1,22 @@
+"""The ids of topics beside the offsets, and an index for the requests of one quarantine entry."""
+
+from pathlib import Path
+
+from alembic import op
+
+from tillstream.db.migrate import run_script
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Runs the SQL beside this file."""
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def downgrade() -> None:
+    """A database goes forward only: what the worker wrote into the new column would be lost."""
+    raise NotImplementedError
