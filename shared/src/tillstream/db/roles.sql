@@ -48,7 +48,8 @@ GRANT DELETE ON shop.order_items, shop.parked TO tillstream_worker;
 
 -- name: grant_operator
 -- What a person's commands need: wishes are written and marks are cleared, and no row of the shop is. Of the shop's tables
--- they see what tells whether a wish would be granted, and not who the customers are.
+-- they see what tells whether a wish would be granted, and not who the customers are: whether an address is taken is
+-- answered for an address that is named.
 GRANT USAGE ON SCHEMA shop TO tillstream_operator;
 GRANT SELECT ON shop.quarantine, shop.replay_requests, shop.consumer_offsets, shop.partition_progress, shop.settings
   TO tillstream_operator;
@@ -60,7 +61,10 @@ GRANT UPDATE (
 GRANT SELECT (message_id, entity, outcome, content_hash) ON shop.changes TO tillstream_operator;
 GRANT SELECT (message_id, content_hash) ON shop.parked TO tillstream_operator;
 GRANT SELECT (event_id, user_id, event_type, product_id, event_timestamp) ON shop.events TO tillstream_operator;
-GRANT SELECT (user_id, email_key, version) ON shop.users TO tillstream_operator;
+REVOKE SELECT (email_key) ON shop.users FROM tillstream_operator;  -- earlier migrations granted it
+GRANT SELECT (user_id, version) ON shop.users TO tillstream_operator;
+REVOKE EXECUTE ON FUNCTION shop.holders_of_emails(text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shop.holders_of_emails(text[]) TO tillstream_operator;
 GRANT SELECT (product_id, version) ON shop.products TO tillstream_operator;
 GRANT SELECT (order_id, version, items_version) ON shop.orders TO tillstream_operator;
 GRANT SELECT (order_id, order_item_id, version) ON shop.order_items TO tillstream_operator;

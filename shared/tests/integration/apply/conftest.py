@@ -42,6 +42,14 @@ async def session(database: Database) -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
+async def operator(database: Database) -> AsyncIterator[AsyncConnection]:
+    """A session with an operator's rights, in which dry runs run."""
+    conn = await connect(database.operator_dsn, application_name="engine-test-operator")
+    yield conn
+    await conn.close()
+
+
+@pytest.fixture
 async def empty(database: Database) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Empties every table, for tests that draw many examples on one database."""
     conn = await AsyncConnection.connect(database.owner_dsn, autocommit=True)

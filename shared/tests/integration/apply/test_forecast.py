@@ -146,12 +146,14 @@ async def hold_a_shop(conn: AsyncConnection) -> None:
     assert {each.outcome for each in applied} == {OutcomeKind.STORED}
 
 
-async def told_and_done(conn: AsyncConnection, payload: bytes) -> tuple[OutcomeKind, str, OutcomeKind]:
+async def told_and_done(
+    conn: AsyncConnection, operator: AsyncConnection, payload: bytes
+) -> tuple[OutcomeKind, str, OutcomeKind]:
     """What a dry run says of the one entry with that payload, and what the replayer then makes of it."""
     cursor = await conn.execute(ENTRY, [ONE_ID])
     entity, message_id, accepted_at, version, reason = (await cursor.fetchall())[-1]
     wish = Wish(entity, message_id, accepted_at, version, payload, reason)
-    [forecast] = await foretell(conn, [wish], UTC_ZONE)
+    [forecast] = await foretell(operator, [wish], UTC_ZONE)
     await conn.execute(
         "INSERT INTO shop.replay_requests (quarantine_id, payload, requested_by)"
         " SELECT max(id), %s, 'ann' FROM shop.quarantine",
@@ -162,14 +164,14 @@ async def told_and_done(conn: AsyncConnection, payload: bytes) -> tuple[OutcomeK
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_what_is_foretold_is_done(session: Connect, case: str) -> None:
+async def test_what_is_foretold_is_done(session: Connect, operator: AsyncConnection, case: str) -> None:
     conn = await session()
     entity, at, content, outcome, sentence = CASES[case]
     await hold_a_shop(conn)
     await run_batch(conn, Engine(), [refused(entity, at)])
     payload = content if isinstance(content, bytes) else to_json(entity, content)
 
-    told, said, done = await told_and_done(conn, payload)
+    told, said, done = await told_and_done(conn, operator, payload)
 
     assert (told, done) == (outcome, outcome)
     assert sentence in said
@@ -210,7 +212,9 @@ CONFLICTS: dict[str, tuple[Callable[[], Message], dict[str, Any], OutcomeKind, s
 
 
 @pytest.mark.parametrize("case", CONFLICTS)
-async def test_an_id_that_came_before_is_stored_already_or_refused_again(session: Connect, case: str) -> None:
+async def test_an_id_that_came_before_is_stored_already_or_refused_again(
+    session: Connect, operator: AsyncConnection, case: str
+) -> None:
     conn = await session()
     first, content, outcome, sentence = CONFLICTS[case]
     await hold_a_shop(conn)
@@ -221,21 +225,23 @@ async def test_an_id_that_came_before_is_stored_already_or_refused_again(session
     [applied] = await run_batch(conn, Engine(), [conflict])
     assert applied.reason is Reason.ID_CONFLICT
 
-    told, said, done = await told_and_done(conn, to_json(message.entity, content))
+    told, said, done = await told_and_done(conn, operator, to_json(message.entity, content))
     assert (told, done) == (outcome, outcome)
     assert sentence in said
 
-    told, said, done = await told_and_done(conn, to_json(message.entity, other))
+    told, said, done = await told_and_done(conn, operator, to_json(message.entity, other))
     assert (told, done) == (OutcomeKind.QUARANTINED, OutcomeKind.QUARANTINED)
     assert "(id_conflict)" in said
 
 
-async def test_a_forecast_changes_nothing_and_reads_what_an_operator_may(session: Connect) -> None:
+async def test_a_forecast_changes_nothing_and_reads_what_an_operator_may(
+    session: Connect, operator: AsyncConnection
+) -> None:
     conn = await session()
     await run_batch(conn, Engine(), [refused(Entity.USER, 1)])
     before = await rows(conn, "SELECT * FROM shop.quarantine")
     wishes = [Wish("file", ONE_ID, START, b"v" * 40, b"{}", "malformed_json")]
-    [forecast] = await foretell(conn, wishes, UTC_ZONE)
+    [forecast] = await foretell(operator, wishes, UTC_ZONE)
     assert forecast.outcome is OutcomeKind.QUARANTINED
-    assert await foretell(conn, [], UTC_ZONE) == []
+    assert await foretell(operator, [], UTC_ZONE) == []
     assert await rows(conn, "SELECT * FROM shop.quarantine") == before

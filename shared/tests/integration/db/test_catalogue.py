@@ -170,6 +170,9 @@ def test_another_time_zone_is_refused_until_it_is_asked_for(database: Database) 
         ("tillstream_worker", "DELETE FROM shop.quarantine"),
         ("tillstream_worker", "UPDATE shop.settings SET value = 'x'"),
         ("tillstream_operator", "SELECT name FROM shop.users"),
+        ("tillstream_operator", "SELECT email_key FROM shop.users"),
+        ("tillstream_worker", "SELECT shop.holders_of_emails('{ann@example.org}')"),
+        ("tillstream_reader", "SELECT shop.holders_of_emails('{ann@example.org}')"),
         ("tillstream_operator", "UPDATE shop.orders SET status = 'paid'"),
         ("tillstream_operator", "UPDATE shop.replay_requests SET outcome = 'stored'"),
         ("tillstream_operator", "UPDATE shop.quarantine SET resolved_at = now()"),
@@ -186,6 +189,19 @@ def test_no_role_may_do_more_than_its_part(database: Database, role: str, statem
     dsn = database.server.dsn(database.name, role)
     with psycopg.connect(dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
+
+
+def test_a_right_to_all_addresses_that_was_granted_once_is_taken_back(database: Database) -> None:
+    with psycopg.connect(database.owner_dsn) as connection:
+        connection.execute("GRANT SELECT (email_key) ON shop.users TO tillstream_operator")
+
+    migrate(database.server, database.name)
+
+    with (
+        psycopg.connect(database.operator_dsn) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("SELECT email_key FROM shop.users")
 
 
 def test_a_migration_that_cannot_have_its_lock_says_so(
