@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from query_api import quarantine
 from query_api.quarantine import MAX_PAYLOAD_BYTES
 from tillstream.testing.shop_rows import LONG_AGO, ShopRows
 
@@ -41,7 +42,12 @@ async def test_an_entry_says_what_was_refused_and_where_it_came_from(api: Api, r
 
 async def test_resolved_entries_are_not_shown(api: Api, rows: ShopRows) -> None:
     rows.refused(resolved_at=LONG_AGO, resolution="stored")
-    assert await api.get("/quarantine") == {"quarantine": [], "counts": {}, "next_cursor": None}
+    assert await api.get("/quarantine") == {
+        "quarantine": [],
+        "counts": {},
+        "counts_by_source": {},
+        "next_cursor": None,
+    }
 
 
 async def test_counts_cover_all_entries_under_the_filters(api: Api, rows: ShopRows) -> None:
@@ -58,6 +64,40 @@ async def test_counts_cover_all_entries_under_the_filters(api: Api, rows: ShopRo
     assert (len(acme["quarantine"]), acme["counts"]) == (3, {"invalid_email": 1, "invalid_id": 2})
     both = await api.get("/quarantine", source="acme", reason="invalid_id")
     assert (len(both["quarantine"]), both["counts"]) == (2, {"invalid_id": 2})
+
+
+async def test_counts_are_grouped_by_source_and_reason_too(api: Api, rows: ShopRows) -> None:
+    for reason, source, entity, count in (
+        ("invalid_email", "shop", "user", 1),
+        ("invalid_email", "acme", "user", 1),
+        ("invalid_id", "acme", "event", 2),
+        ("invalid_id", "acme", "user", 1),
+    ):
+        for _ in range(count):
+            rows.refused(reason=reason, source=source, entity=entity)
+    rows.refused(source="gone", resolved_at=LONG_AGO, resolution="stored")
+
+    everything = (await api.get("/quarantine", limit=1))["counts_by_source"]
+    assert everything == {"acme": {"invalid_email": 1, "invalid_id": 3}, "shop": {"invalid_email": 1}}
+    assert list(everything) == ["acme", "shop"]
+    for filters, grouped in (
+        ({"source": "shop"}, {"shop": {"invalid_email": 1}}),
+        ({"reason": "invalid_id"}, {"acme": {"invalid_id": 3}}),
+        ({"reason": "invalid_id", "source": "shop"}, {}),
+    ):
+        assert (await api.get("/quarantine", **filters))["counts_by_source"] == grouped
+
+
+async def test_only_the_largest_sources_are_named_and_all_are_counted(
+    api: Api, rows: ShopRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MAX_SOURCES", 2)
+    for source, count in (("a", 1), ("b", 3), ("c", 2)):
+        for _ in range(count):
+            rows.refused(reason="invalid_id", source=source)
+    answer = await api.get("/quarantine")
+    assert answer["counts_by_source"] == {"b": {"invalid_id": 3}, "c": {"invalid_id": 2}}
+    assert answer["counts"] == {"invalid_id": 6}
 
 
 async def test_pages_hold_every_entry_once_newest_first(api: Api, rows: ShopRows) -> None:

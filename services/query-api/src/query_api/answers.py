@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from query_api.parameters import JobStatus
+from query_api.quarantine import MAX_SOURCES
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.reasons import Reason
@@ -174,7 +175,13 @@ class QuarantineEntry(TypedDict):
 
 class Quarantine(TypedDict):
     quarantine: list[QuarantineEntry]
-    counts: dict[str, Count]
+    counts: Annotated[dict[str, Count], Field(description="Open entries by reason.")]
+    counts_by_source: Annotated[
+        dict[str, dict[str, Count]],
+        Field(
+            description=f"Open entries by source and reason: the {MAX_SOURCES} sources that have the most, largest first."
+        ),
+    ]
     next_cursor: str | None
 
 

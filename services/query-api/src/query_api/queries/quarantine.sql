@@ -11,10 +11,23 @@ ORDER BY id DESC
 LIMIT %(limit)s
 
 -- name: quarantine_counts
--- How many open entries there are for each reason, under the same filters as the page.
-SELECT reason, sum(entries) AS entries
-FROM api.quarantine_counts
-WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
-  AND (%(source)s::text IS NULL OR source = %(source)s)
-GROUP BY reason
-ORDER BY reason
+-- How many open entries there are for each reason (source null), and for each reason within the sources that have the most,
+-- under the same filters as the page. Sources are whatever clients called themselves: without a bound there could be millions.
+WITH counted AS (
+  SELECT source, reason, sum(entries) AS entries
+  FROM api.quarantine_counts
+  WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
+    AND (%(source)s::text IS NULL OR source = %(source)s)
+  GROUP BY source, reason
+),
+largest AS (
+  SELECT source, row_number() OVER (ORDER BY sum(entries) DESC, source) AS place
+  FROM counted
+  GROUP BY source
+  ORDER BY place
+  LIMIT %(max_sources)s
+)
+SELECT NULL AS source, reason, sum(entries) AS entries, 0 AS place FROM counted GROUP BY reason
+UNION ALL
+SELECT source, reason, entries, place FROM counted JOIN largest USING (source)
+ORDER BY place, reason

@@ -138,6 +138,7 @@ QUARANTINE = {
         }
     ],
     "counts": {"invalid_status": 1},
+    "counts_by_source": {"shop": {"invalid_status": 1}},
     "next_cursor": None,
 }
 RECEIPT = {

@@ -30,7 +30,7 @@ def make_router(reader: Reader, clock: Clock) -> APIRouter:
     @router.get(
         "/quarantine",
         summary="What was refused and is still open, newest first",
-        description="`counts` covers all open entries under the same filters, not only this page.",
+        description="`counts` and `counts_by_source` cover all open entries under the same filters, not only this page.",
         responses=answers(models.Quarantine, examples.QUARANTINE),
     )
     async def get_quarantine(query: Annotated[QuarantineParameters, Query()]) -> Response:
