@@ -1,8 +1,9 @@
 """The way of a person's commands into the database: the role `tillstream_operator`, which can write no row of the shop."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Protocol
 from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection, errors
@@ -16,6 +17,28 @@ from tillstream.errors import Misconfigured
 OperatorUrl = Annotated[
     SecretStr, Field(description="Connection string of PostgreSQL for role tillstream_operator.")
 ]
+
+type Work[Result] = Callable[[AsyncConnection], Awaitable[Result]]
+
+
+class OperatorSettings(Protocol):
+    """What the settings of such a command have in common."""
+
+    @property
+    def operator_database_url(self) -> SecretStr: ...
+
+    @property
+    def shop_timezone(self) -> ZoneInfo: ...
+
+
+def operate[Result](settings: OperatorSettings, command: str, work: Work[Result]) -> Result:
+    """Blocks until `work` is done, on a connection of its own in a loop of its own. Raises what `operating` raises."""
+
+    async def connected() -> Result:
+        async with operating(settings.operator_database_url, settings.shop_timezone, command) as conn:
+            return await work(conn)
+
+    return asyncio.run(connected())
 
 
 @asynccontextmanager

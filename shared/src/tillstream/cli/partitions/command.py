@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from psycopg import AsyncConnection
 from pydantic import Field
 
 from tillstream.cli.arguments import Subparsers, whole_number
-from tillstream.cli.operating import OperatorUrl, operating
+from tillstream.cli.operating import OperatorUrl, operate
 from tillstream.cli.partitions.plan import Step, plan, refuse_owned
 from tillstream.cli.printing import counted, printable, table, when
 from tillstream.clock import SystemClock
@@ -27,8 +27,7 @@ MAX_PARTITION = 32_767
 EARLIEST = "earliest"
 EXIT_NOT_DONE = 1
 _HEAD = ("topic", "partition", "next offset", "log end", "lag", "stopped since", "why")
-
-type Work[Result] = Callable[[AsyncConnection], Awaitable[Result]]
+_COMMAND = "partitions"
 
 
 class PartitionsSettings(ServiceSettings):
@@ -42,7 +41,7 @@ class PartitionsSettings(ServiceSettings):
 
 def add_parser(subparsers: Subparsers) -> None:
     """Declares the arguments of all sub-commands."""
-    parser = subparsers.add_parser("partitions", help="how far each partition is; let one go on")
+    parser = subparsers.add_parser(_COMMAND, help="how far each partition is; let one go on")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     listed = commands.add_parser("list", help="next offset, end of the log, lag; what is stopped, and why")
     listed.add_argument("--topic")
@@ -95,7 +94,7 @@ def _list(args: argparse.Namespace) -> int:
         if len(standings) > MAX_LISTED:
             print(f"\nThere are more; these are the first {MAX_LISTED}. --topic narrows them down.")
 
-    _run(load_settings(PartitionsSettings), work)
+    operate(load_settings(PartitionsSettings), _COMMAND, work)
     return 0
 
 
@@ -113,7 +112,7 @@ def _resume(args: argparse.Namespace) -> int:
             print("No such partition is stopped; nothing was changed.")
         return 0 if resumed else EXIT_NOT_DONE
 
-    return _run(load_settings(PartitionsSettings), work)
+    return operate(load_settings(PartitionsSettings), _COMMAND, work)
 
 
 def _accept(args: argparse.Namespace) -> int:
@@ -130,7 +129,7 @@ def _accept(args: argparse.Namespace) -> int:
                 return steps
             await asyncio.sleep(LOOK_EVERY_S)
 
-    steps = _run(settings, look)
+    steps = operate(settings, _COMMAND, look)
     if not steps:
         print(f"The worker refuses no partition of {args.topic}; nothing was changed.")
         return EXIT_NOT_DONE
@@ -145,7 +144,7 @@ def _accept(args: argparse.Namespace) -> int:
         begins = [(step.fence, step.begin) for step in steps]
         await Operator().accept(conn, args.topic, begins, logs.identity)
 
-    _run(settings, write)
+    operate(settings, _COMMAND, write)
     print(f"{counted(len(steps), 'partition goes', 'partitions go')} on from there once a worker takes over.")
     return 0
 
@@ -159,11 +158,3 @@ def _agreed(steps: Sequence[Step]) -> bool:
     except EOFError:
         print()
         return False
-
-
-def _run[Result](settings: PartitionsSettings, work: Work[Result]) -> Result:
-    async def connected() -> Result:
-        async with operating(settings.operator_database_url, settings.shop_timezone, "partitions") as conn:
-            return await work(conn)
-
-    return asyncio.run(connected())

@@ -1,10 +1,9 @@
 """`tillstream quarantine …`: arguments in, one coroutine per sub-command out."""
 
 import argparse
-import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +11,7 @@ from psycopg import AsyncConnection
 
 from tillstream.cli import arguments
 from tillstream.cli.arguments import Subparsers, add_limit, entry_id, person
-from tillstream.cli.operating import OperatorUrl, operating
+from tillstream.cli.operating import OperatorUrl, operate
 from tillstream.cli.printing import counted
 from tillstream.cli.quarantine import reading, wishing
 from tillstream.cli.quarantine.edited import patched, read_lines, read_patch
@@ -31,8 +30,7 @@ MAX_WAIT_S = 3_600
 _FILTERS = ("reason", "source", "entity", "topic", "job", "since")
 _ENTITIES = (*(entity.value for entity in Entity), "file")
 _STANDARD = "-"
-
-type Work = Callable[[AsyncConnection], Awaitable[int | None]]
+_COMMAND = "quarantine"
 
 
 class QuarantineSettings(ServiceSettings):
@@ -43,7 +41,7 @@ class QuarantineSettings(ServiceSettings):
 
 def add_parser(subparsers: Subparsers) -> None:
     """Declares the arguments of all sub-commands."""
-    parser = subparsers.add_parser("quarantine", help="look at what was refused, mend it, apply it again")
+    parser = subparsers.add_parser(_COMMAND, help="look at what was refused, mend it, apply it again")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     listed = commands.add_parser("list", help="open entries, oldest first")
     _add_filters(listed)
@@ -121,12 +119,15 @@ def _list(args: argparse.Namespace) -> int:
     settings = load_settings(QuarantineSettings)
     filters = _filters(args, settings)
     if args.group:
-        return _run(settings, lambda conn: reading.list_groups(conn, filters))
-    return _run(settings, lambda conn: reading.list_entries(conn, filters, args.limit))
+        operate(settings, _COMMAND, lambda conn: reading.list_groups(conn, filters))
+    else:
+        operate(settings, _COMMAND, lambda conn: reading.list_entries(conn, filters, args.limit))
+    return 0
 
 
 def _show(args: argparse.Namespace) -> int:
-    return _run(load_settings(QuarantineSettings), lambda conn: reading.show_entry(conn, args.id))
+    operate(load_settings(QuarantineSettings), _COMMAND, lambda conn: reading.show_entry(conn, args.id))
+    return 0
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -138,7 +139,7 @@ def _export(args: argparse.Namespace) -> int:
             count, more = await reading.export_entries(conn, filters, args.limit, out)
             print(f"{counted(count, 'entry', 'entries')} exported. {more}".rstrip(), file=sys.stderr)
 
-        _run(settings, work)
+        operate(settings, _COMMAND, work)
 
     if args.to == _STANDARD:
         write(sys.stdout.buffer)
@@ -176,28 +177,21 @@ def _requests(args: argparse.Namespace) -> int:
         only_open=args.open,
         before=args.before,
     )
-    return _run(settings, lambda conn: reading.list_requests(conn, filters, args.limit))
+    operate(settings, _COMMAND, lambda conn: reading.list_requests(conn, filters, args.limit))
+    return 0
 
 
 def _wish(args: argparse.Namespace, settings: QuarantineSettings, filters: Filters, mend: Mend | None) -> int:
     errand = Errand(filters, args.limit, person("--by", args.by), mend)
 
-    async def work(conn: AsyncConnection) -> int | None:
+    async def work(conn: AsyncConnection) -> int:
         if args.dry_run:
             await wishing.tell(conn, errand, settings.shop_timezone)
-            return None
+            return 0
         requests = await wishing.wish(conn, errand)
-        return await wishing.wait(conn, requests, args.wait) if args.wait else None
+        return await wishing.wait(conn, requests, args.wait) if args.wait else 0
 
-    return _run(settings, work)
-
-
-def _run(settings: QuarantineSettings, work: Work) -> int:
-    async def connected() -> int | None:
-        async with operating(settings.operator_database_url, settings.shop_timezone, "quarantine") as conn:
-            return await work(conn)
-
-    return asyncio.run(connected()) or 0
+    return operate(settings, _COMMAND, work)
 
 
 def _filters(
