@@ -1,8 +1,10 @@
 """What is asked of a cluster beside its records: which one it is, and whether it has the topics."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,6 +14,9 @@ from tillstream.kafka.failures import translated
 from tillstream.kafka.records import Place
 
 MS = 1_000
+CLOSE_WITHIN_S = 2.0
+
+_log = structlog.get_logger()
 
 
 async def check_topics(consumer: AIOKafkaConsumer, topics: Sequence[str], deadline_s: float) -> None:
@@ -32,15 +37,34 @@ async def check_topics(consumer: AIOKafkaConsumer, topics: Sequence[str], deadli
 
 async def cluster_id(bootstrap: str, deadline_s: float) -> str:
     """The identity of the cluster behind an address. Raises BrokerUnavailable."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
+    admin = make_admin(bootstrap, deadline_s)
+    with translated():
+        async with in_the_end(admin.close), asyncio.timeout(deadline_s):
+            await admin.start()
+            return await cluster_of(admin)
+
+
+def make_admin(bootstrap: str, deadline_s: float) -> AIOKafkaAdminClient:
+    """A client that is not started yet, each of whose requests may take that long."""
+    return AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
+
+
+async def cluster_of(admin: AIOKafkaAdminClient) -> str:
+    """The identity of the cluster that a started client speaks with. Raises aiokafka's errors as they are."""
+    return str((await admin.describe_cluster())["cluster_id"])
+
+
+@asynccontextmanager
+async def in_the_end(close: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Closes a client after the block, however that ended; one that does not close in CLOSE_WITHIN_S is left."""
     try:
-        with translated():
-            async with asyncio.timeout(deadline_s):
-                await admin.start()
-                cluster = await admin.describe_cluster()
+        yield
     finally:
-        await admin.close()
-    return str(cluster["cluster_id"])
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await close()
+        except TimeoutError:
+            _log.warning("Kafka's client did not close in time.", limit_s=CLOSE_WITHIN_S)
 
 
 async def ask_log_ends(bootstrap: str, client_id: str, places: Collection[Place], deadline_s: float) -> None:
@@ -52,10 +76,7 @@ async def ask_log_ends(bootstrap: str, client_id: str, places: Collection[Place]
         enable_auto_commit=False,
         request_timeout_ms=int(deadline_s * MS),
     )
-    try:
-        with translated():
-            async with asyncio.timeout(deadline_s):
-                await consumer.start()
-                await consumer.end_offsets([TopicPartition(*place) for place in places])
-    finally:
-        await consumer.stop()
+    with translated():
+        async with in_the_end(consumer.stop), asyncio.timeout(deadline_s):
+            await consumer.start()
+            await consumer.end_offsets([TopicPartition(*place) for place in places])

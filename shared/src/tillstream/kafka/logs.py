@@ -8,6 +8,7 @@ from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tillstream.errors import Misconfigured
+from tillstream.kafka.cluster import cluster_of, in_the_end, make_admin
 from tillstream.kafka.failures import translated
 from tillstream.kafka.records import LogIdentity, Place
 from tillstream.kafka.topic_ids import TopicIds
@@ -32,7 +33,7 @@ class Logs(NamedTuple):
 
 async def read_logs(bootstrap: str, topic: str, deadline_s: float) -> Logs:
     """Raises Misconfigured for a topic that is not there, BrokerUnavailable when Kafka does not answer in time."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
+    admin = make_admin(bootstrap, deadline_s)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=None,
@@ -40,22 +41,22 @@ async def read_logs(bootstrap: str, topic: str, deadline_s: float) -> Logs:
         request_timeout_ms=int(deadline_s * MS),
     )
     ids = TopicIds(bootstrap, OPERATOR, deadline_s)
-    try:
-        with translated():
-            async with asyncio.timeout(deadline_s):
-                await admin.start()
-                await consumer.start()
-                cluster = await admin.describe_cluster()
-                partitions = await _partitions(admin, topic)
-                topic_id = (await ids.ask([topic])).get(topic)
-                starts = await consumer.beginning_offsets(partitions)
-                ends = await consumer.end_offsets(partitions)
-    finally:
-        await ids.close()
-        await consumer.stop()
-        await admin.close()
+    with translated():
+        async with (
+            in_the_end(admin.close),
+            in_the_end(consumer.stop),
+            in_the_end(ids.close),
+            asyncio.timeout(deadline_s),
+        ):
+            await admin.start()
+            await consumer.start()
+            cluster_id = await cluster_of(admin)
+            partitions = await _partitions(admin, topic)
+            topic_id = (await ids.ask([topic])).get(topic)
+            starts = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
     logs = {Place(*each): Log(starts[each], ends[each]) for each in partitions}
-    return Logs(LogIdentity(str(cluster["cluster_id"]), topic_id), logs)
+    return Logs(LogIdentity(cluster_id, topic_id), logs)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:
