@@ -19,10 +19,9 @@ from tillstream.contracts.entities import ENTITY_OF_TOPIC
 from tillstream.db.connections import connect
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.consumer_loop import ConsumerLoop
-from tillstream.kafka.fence import Fence
 from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.ports import Consumer
-from tillstream.kafka.steps import Advance, Commit, Steps, commit
+from tillstream.kafka.steps import Advance, Commit, Steps, commit, fence_advance
 from tillstream.kafka.watch import MetricsWatch
 from tillstream.observe import logs
 from tillstream.observe.definitions import Process
@@ -44,7 +43,7 @@ class Ports:
     apply: Apply
     sweeper: Sweeper
     replayer: Replayer
-    advance: Advance = field(default_factory=lambda: Fence().advance)
+    advance: Advance = field(default_factory=fence_advance)
     commit: Commit = commit
 
 
