@@ -35,9 +35,8 @@ TRIES = 120
 GIANT_BYTES = 900_000
 DEEP = 20_000
 NOT_UTF8 = b"\xff\xfe"
-STAND_IN = (
-    b"~~"  # in the name of a header, until the batch is built: aiokafka writes no name that is not UTF-8
-)
+# In the name of a header, until the batch is built: aiokafka writes no name that is not UTF-8.
+STAND_IN = b"~~"
 UNREADABLE_NAME = f"hostile-{STAND_IN.decode()}"
 # Of a record batch: where its checksum stands, and the first byte that it covers.
 CRC_AT, SUMMED_FROM = 17, 21

@@ -23,9 +23,8 @@ class Fate(StrEnum):
 
     TABLE = "table"
     PARKED = "parked"  # its parent never comes
-    CONFLICT = (
-        "conflict"  # another content under an id that counts already: kept in quarantine, beside the first
-    )
+    # Another content under an id that counts already: kept in quarantine, beside the first.
+    CONFLICT = "conflict"
     RIVAL = "rival"  # two users want one address: one is stored, the other quarantined, whichever came first
     REFUSED = "refused"  # breaks its contract: the door says so, and nothing of it goes on
     QUARANTINE = "quarantine"  # broken, and past every door: kept with its bytes and its reason

@@ -1,7 +1,8 @@
 """The one seam where PostgreSQL's failures become ours.
 
 The SQLSTATE class decides (PostgreSQL manual, appendix A): 08, 53, 57, 58 and 25006 are an outage, and so is
-28, a password that is being changed; a time-out is one that less work at once may avoid; 40P01 and 40001 are a conflict. Classes 22 and 23 speak of a record and are the apply engine's to narrow down; all else is a bug.
+28, a password that is being changed; a time-out is one that less work at once may avoid; 40P01 and 40001 are a
+conflict. Classes 22 and 23 speak of a record and are the apply engine's to narrow down; all else is a bug.
 """
 
 from collections.abc import Iterator

@@ -64,9 +64,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self.cycle.scope["state"][BODY_IS_HERE_KEY] = (
-            True  # the app runs later, and looks once, when it starts
-        )
+        # The app runs later, and looks once, when it starts.
+        self.cycle.scope["state"][BODY_IS_HERE_KEY] = True
         self._in_head = True
         self._moved_on = True
         self._head_bytes = 0

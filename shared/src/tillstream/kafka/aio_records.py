@@ -43,9 +43,8 @@ class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's b
                 raise kafka.CorruptRecordException(f"Invalid CRC - {self._tp}")
             if not batch.is_control_batch:  # the broker's own notes
                 for record in _records_of(batch, *self._tp):
-                    if (
-                        record.offset >= self.next_fetch_offset
-                    ):  # a broker sends the whole batch that has the offset
+                    # A broker sends the whole batch that has the offset.
+                    if record.offset >= self.next_fetch_offset:
                         self.next_fetch_offset = record.offset + 1
                         yield record
             self.next_fetch_offset = batch.next_offset  # compaction may have taken its last records
@@ -56,9 +55,8 @@ def _records_of(batch: Any, topic: str, partition: int) -> Iterator[Record]:
     reading = map(_columns, batch)
     while rows := list(islice(reading, RECORDS_AT_ONCE)):
         yield from _in_columns(rows, topic, partition)
-        if (
-            len(rows) < RECORDS_AT_ONCE
-        ):  # asked once more after its end, aiokafka's iterator would read on behind it
+        # Asked once more after its end, aiokafka's iterator would read on behind it.
+        if len(rows) < RECORDS_AT_ONCE:
             return
 
 

@@ -90,8 +90,9 @@ class Fence:
     ) -> dict[Place, Position]:
         """Make this connection the owner of `places`, in a transaction of its own, and say where each goes on.
 
-        The former owners' sessions are gone when it returns, with their locks and whatever they had not committed. A place
-        that is seen for the first time begins at its entry in `starts`. `topic_ids` are those that are known. May be repeated; every call raises the epochs.
+        The former owners' sessions are gone when it returns, with their locks and whatever they had not
+        committed. A place that is seen for the first time begins at its entry in `starts`. `topic_ids` are
+        those that are known. May be repeated; every call raises the epochs.
         """
         wanted = _columns(places)
         former = await conn.execute(self._sql["former_sessions"], wanted)

@@ -12,9 +12,8 @@ from tillstream.kafka.records import Record, bytes_of, header_bytes
 POLL_RECORDS = 250
 FIRST_GUESS_BYTES = 1024 * 1024  # of a record, before any was seen: the most that a record may have
 FORGET = 8  # how much smaller records may look from one poll to the next
-HEADERS_SAMPLED = (
-    16  # of as many records, those of one are looked at: of all, they would cost as much as decoding
-)
+# Of as many records, the headers of one are looked at: those of all would cost as much as decoding.
+HEADERS_SAMPLED = 16
 
 _values, _keys = attrgetter("value"), attrgetter("key")
 
