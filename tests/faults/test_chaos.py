@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.timeout(420)]
 
 ROOT = Path(__file__).parents[2]
 EVENTS = 6_000
-ENDS_WITHIN_S = 540
+ENDS_WITHIN_S = 360
 
 
 def test_nothing_is_lost_or_doubled_whatever_breaks() -> None:
