@@ -8,13 +8,13 @@ C3  the offsets in PostgreSQL are the log's ends, and none ever moved back
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from faults.ledger import Account, Fate, Item
 from faults.model import Model, event_row, item_row, order_row, product_row, user_row
 from faults.tables import Tables
+from faults.verdict import Arrival, Kind, Problem, Verdict, all_of
 from tillstream.contracts.entities import Entity
 from tillstream.kafka.records import Place
 
@@ -25,24 +25,6 @@ ALLOWED = {
     Fate.QUARANTINE: {"quarantine"},
     Fate.RIVAL: {"table", "quarantine"},
 }
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What the checks found; `lost` and `doubled` are counts of items."""
-
-    lost: int = 0
-    doubled: int = 0
-    problems: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def holds(self) -> bool:
-        return not self.lost and not self.doubled and not any(self.problems.values())
-
-    @property
-    def caught_by(self) -> list[str]:
-        """The checks that found something."""
-        return [check for check, problems in self.problems.items() if problems]
 
 
 class Places:
@@ -74,13 +56,32 @@ def check_all(account: Account, model: Model, tables: Tables, ends: Mapping[Plac
     strangers = places.ids - {item.message_id for item in account.sent}
     verdict.lost = len(missing)
     verdict.doubled = len(twice) + len(strangers)
-    verdict.problems["C1"] = [f"nowhere: {_told(item)}" for item in missing]
-    verdict.problems["C1"] += [*_misplaced(account, places), *_altered(account, tables)]
-    verdict.problems["C2"] = [f"{places.of(item)}: {_told(item)}" for item in twice]
-    verdict.problems["C2"] += [f"from nowhere: {stranger}" for stranger in sorted(strangers)]
-    verdict.problems["C2"] += [*_rows(account, places, tables, model), *_rivals(account, places)]
+    verdict.arrivals = list(_arrivals(account, places))
+    verdict.problems["C1"] = all_of(Kind.LOST, (f"nowhere: {_told(item)}" for item in missing))
+    verdict.problems["C1"] += [
+        *all_of(Kind.MISPLACED, _misplaced(account, places)),
+        *all_of(Kind.ALTERED, _altered(account, tables)),
+    ]
+    verdict.problems["C2"] = [
+        *all_of(Kind.DOUBLED, (f"{places.of(item)}: {_told(item)}" for item in twice)),
+        *all_of(Kind.UNSENT, (f"from nowhere: {stranger}" for stranger in sorted(strangers))),
+        *_rows(account, places, tables, model),
+        *all_of(Kind.RIVALS, _rivals(account, places)),
+    ]
     verdict.problems["C3"] = list(_offsets(tables, ends))
     return verdict
+
+
+def _arrivals(account: Account, places: Places) -> Iterator[Arrival]:
+    """By entity and fate."""
+    acknowledged, arrived = Counter[tuple[Entity, Fate]](), Counter[tuple[Entity, Fate]]()
+    for item in account.acknowledged:
+        sort = item.entity, item.fate
+        acknowledged[sort] += 1
+        found = set(places.of(item))
+        arrived[sort] += bool(found) and found <= ALLOWED[item.fate]
+    for (entity, fate), count in acknowledged.items():
+        yield Arrival(entity, fate, count, arrived[entity, fate])
 
 
 def _misplaced(account: Account, places: Places) -> Iterator[str]:
@@ -106,7 +107,7 @@ def _rivals(account: Account, places: Places) -> Iterator[str]:
     yield from (f"{email} has {held[email]} holders" for email in wanted if held[email] != 1)
 
 
-def _rows(account: Account, places: Places, tables: Tables, model: Model) -> Iterator[str]:
+def _rows(account: Account, places: Places, tables: Tables, model: Model) -> Iterator[Problem]:
     """The tables' rows are those that the ledger adds up to."""
     events = {
         item.message_id: event_row(item.content)
@@ -124,18 +125,26 @@ def _rows(account: Account, places: Places, tables: Tables, model: Model) -> Ite
     yield from _differences("item", tables.items, {key: item_row(row) for key, row in model.items.items()})
 
 
-def _differences(kind: str, found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Iterator[str]:
+def _differences(name: str, found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Iterator[Problem]:
     for key in found.keys() | expected.keys():
         if found.get(key) != expected.get(key):
-            yield f"{kind} {key} is {found.get(key)}, not {expected.get(key)}"
+            kind = _kind_of(key in found, key in expected)
+            yield Problem(kind, f"{name} {key} is {found.get(key)}, not {expected.get(key)}")
 
 
-def _offsets(tables: Tables, ends: Mapping[Place, int]) -> Iterator[str]:
+def _kind_of(is_found: bool, is_expected: bool) -> Kind:
+    if not is_found:
+        return Kind.MISSING_ROW
+    return Kind.OTHER_ROW if is_expected else Kind.UNSENT
+
+
+def _offsets(tables: Tables, ends: Mapping[Place, int]) -> Iterator[Problem]:
     for place, end in sorted(ends.items()):
         if tables.offsets.get(place, 0) != end:
-            yield f"{place} is at {tables.offsets.get(place)}, the log ends at {end}"
+            told = f"{place} is at {tables.offsets.get(place)}, the log ends at {end}"
+            yield Problem(Kind.BEHIND, told)
     for topic, partition, was, became in tables.moved_back:
-        yield f"{topic}[{partition}] moved back from {was} to {became}"
+        yield Problem(Kind.MOVED_BACK, f"{topic}[{partition}] moved back from {was} to {became}")
 
 
 def _told(item: Item) -> str:

@@ -1,8 +1,8 @@
 """One run: the load goes on while one fault after the other is injected and healed; then everything is counted."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -14,18 +14,18 @@ import psycopg
 from aiokafka.errors import KafkaError
 
 from faults.aggregates import check_aggregates
-from faults.checks import Places, Verdict, check_all
+from faults.checks import Places, check_all
 from faults.customer import Customer, Pace
 from faults.drawing import Round
 from faults.file_checks import check_files, on_the_way
 from faults.files import Partner
 from faults.goods import Shop
-from faults.holding import hold
+from faults.holding import pause
 from faults.hostile import Vandal
-from faults.kinds import Fault
 from faults.ledger import Fate, Ledger, account_of, read_files, read_ledger
+from faults.memory import check_memory
 from faults.model import model_of
-from faults.system import System
+from faults.system import OURS, System
 from faults.tables import (
     count_parked,
     count_unsettled_jobs,
@@ -34,15 +34,15 @@ from faults.tables import (
     read_tables,
     watch_offsets,
 )
+from faults.tally import Tally
+from faults.verdict import Kind, Verdict, all_of
 from tillstream.kafka.records import Place
 from tillstream.testing.waiting import eventually
-from tillstream_native.places import ETL_WORKER, FILE_LOADER, INGEST_API
 
 SENDERS = 4
 LOAD_LEAD_S = 1.0  # the load of a fault begins before it and lasts a little longer
 QUERY_WITHIN_S = 30.0
 LAST_DROP_AFTER_S = 0.8  # a second drop comes while its round's faults are at work
-MEASURED = (ETL_WORKER, INGEST_API, FILE_LOADER)
 
 Say = Callable[[str], None]
 
@@ -65,9 +65,11 @@ class Result:
     acknowledged: int = 0
     hostile: int = 0
     files: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
     recoveries_s: list[tuple[float, str]] = field(default_factory=list)
-    memory_mb: dict[str, list[float]] = field(default_factory=dict)
+    memory_mb: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in OURS})
+    not_ready: list[str] = field(default_factory=list)  # at the end
+    own_ends: dict[str, list[str]] = field(default_factory=dict)
     verdict: Verdict = field(default_factory=Verdict)
 
 
@@ -129,10 +131,10 @@ class Run:
                 portion, LOAD_LEAD_S + max((each.takes_s + each.hold_s for each in faults), default=0.0)
             )
             await self._partner.drop()
-            await hold(LOAD_LEAD_S / 2, asyncio.Event())
+            await pause(LOAD_LEAD_S / 2)  # so long the load runs undisturbed
             abuse = asyncio.create_task(self._abuse(), name="abuse")
             try:
-                await _all(*(self._suffer(fault) for fault in faults))
+                await _all(*(self._result.tally.suffer(fault, self._system) for fault in faults))
                 recovery_s = await self._caught_up(prober, number)
             except AssertionError as error:
                 self._problems.append(f"after {names}: {error}")
@@ -142,23 +144,13 @@ class Run:
             if faults:
                 self._result.recoveries_s.append((recovery_s, names))
                 self._say(f"{number:4} of {len(rounds)}  {names}: recovered in {recovery_s:.1f} s")
-            else:
-                self._measure_memory()
-        self._measure_memory()
+            self._measure_memory()
 
     async def _abuse(self) -> None:
         """What others do meanwhile to the log and to the input folder."""
         await self._vandal.strike()
-        await hold(LAST_DROP_AFTER_S, asyncio.Event())
+        await pause(LAST_DROP_AFTER_S)  # into the middle of the faults
         await self._partner.drop()
-
-    async def _suffer(self, fault: Fault) -> None:
-        self._result.faults[fault.name] += 1
-        try:
-            await fault.inject(self._system)
-            await hold(fault.hold_s, asyncio.Event())
-        finally:
-            await fault.heal(self._system)
 
     async def _caught_up(self, prober: Customer, number: int) -> float:
         """Seconds until a new event is acknowledged, all that is acknowledged by then is applied, and all parts are ready.
@@ -192,8 +184,9 @@ class Run:
         return not self._system.problems()
 
     def _measure_memory(self) -> None:
-        for name in MEASURED:
-            self._result.memory_mb.setdefault(name, []).append(self._system.memory_mb(name))
+        for name, looks in self._result.memory_mb.items():
+            if (memory_mb := self._system.memory_mb(name)) is not None:
+                looks.append(memory_mb)
 
     async def _count(self) -> None:
         account = account_of(await asyncio.to_thread(read_ledger, self._ledger.path))
@@ -201,18 +194,30 @@ class Run:
         ends = await self._settled(waiting)
         tables = await read_tables(self._system.superuser_dsn)
         model = model_of(account, Places(tables).stored)
-        verdict = check_all(account, model, tables, ends)
+        verdict = self._result.verdict = check_all(account, model, tables, ends)
         async with httpx2.AsyncClient(base_url=self._system.query_url, timeout=QUERY_WITHIN_S) as http:
-            verdict.problems["C4"] = await check_aggregates(http, model, Random(self._plan.seed))
-        verdict.problems["C5"] = await asyncio.to_thread(self._system.deadlocks)
+            found = await check_aggregates(http, model, Random(self._plan.seed))
+        verdict.problems["C4"] = all_of(Kind.AGGREGATE, found)
+        deadlocks = await asyncio.to_thread(self._system.deadlocks)
+        verdict.problems["C5"] = all_of(Kind.DEADLOCK, deadlocks)
         filed = await asyncio.to_thread(read_files, self._ledger.path)
         verdict.problems["C6"] = check_files(filed, tables.jobs, self._system.places.data)
-        verdict.problems["the system as its clients see it"] = self._problems
-        self._result.verdict = verdict
+        self._measure_memory()
+        verdict.problems["C7"] = all_of(Kind.MEMORY, check_memory(self._result.memory_mb))
+        verdict.problems["the faults"] = all_of(Kind.NOT_MADE, self._result.tally.not_made)
+        verdict.problems["the system as its clients see it"] = all_of(Kind.ANSWER, self._problems)
+        await self._look_at_the_end()
         self._result.events = sum(item.entity == "event" for item in account.sent)
         self._result.acknowledged = len(account.acknowledged)
         self._result.hostile = sum(item.fate is Fate.QUARANTINE for item in account.acknowledged)
         self._result.files = len(filed)
+
+    async def _look_at_the_end(self) -> None:
+        """Who is not ready, and who ended though nobody had ended it."""
+        with suppress(AssertionError):
+            await eventually(lambda: asyncio.to_thread(self._is_ready))
+        self._result.not_ready = await asyncio.to_thread(self._system.problems)
+        self._result.own_ends = {name: self._system.own_ends(name) for name in OURS}
 
     async def _settled(self, waiting: int) -> dict[Place, int]:
         """The logs' ends, once nothing is on its way any more; or after the time for that."""

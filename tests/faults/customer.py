@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from faults.goods import SOURCE, Request, Shop
-from faults.holding import hold
+from faults.holding import hold, pause
 from faults.ledger import Fate, Ledger
 from tillstream.contracts.entities import Entity
 
@@ -86,7 +86,7 @@ class Customer:
                 wait_s = min(float(response.headers.get("retry-after", 1)), LONGEST_RETRY_S)
             if gives_up:
                 return False
-            await hold(wait_s, asyncio.Event())
+            await pause(wait_s)  # as the answer asked for, or as a client does by itself
         self.problems.append(f"{request.path} was not acknowledged within {PERSISTS_FOR_S:g} s")
         return False
 

@@ -7,27 +7,28 @@ from pathlib import Path
 
 from faults.ledger import Filed
 from faults.tables import Job
+from faults.verdict import Kind, Problem, all_of
 from tillstream.folders import REJECTS_SUFFIX, Folders, stored_name
 
 
-def check_files(filed: Sequence[Filed], jobs: Sequence[Job], data: Path) -> list[str]:
+def check_files(filed: Sequence[Filed], jobs: Sequence[Job], data: Path) -> list[Problem]:
     """What is wrong with the files, their statements and their folders."""
     folders = Folders(data)
     known = {each.name: each for each in filed}
-    problems = [
-        f"a job for {job.file_name}, which nobody dropped" for job in jobs if job.file_name not in known
-    ]
+    strange = [job.file_name for job in jobs if job.file_name not in known]
+    problems = all_of(Kind.UNSENT, (f"a job for {name}, which nobody dropped" for name in strange))
     for name, each in known.items():
         own = [job for job in jobs if job.file_name == name]
         if len(own) == 1:
-            problems += [f"{name}: {problem}" for problem in _of_one(each, own[0], folders)]
+            problems += [Problem(kind, f"{name}: {text}") for kind, text in _of_one(each, own[0], folders)]
         else:
-            problems.append(f"{name} has {len(own)} jobs")
-    problems += [f"{name} is still on its way" for name in on_the_way(data)]
-    return problems + [f"{path.name} lies in error/" for path in folders.error.iterdir()]
+            problems.append(Problem(Kind.DOUBLED if own else Kind.LOST, f"{name} has {len(own)} jobs"))
+    problems += all_of(Kind.UNFINISHED, (f"{name} is still on its way" for name in on_the_way(data)))
+    failed = (f"{path.name} lies in error/" for path in folders.error.iterdir())
+    return [*problems, *all_of(Kind.MISFILED, failed)]
 
 
-def _of_one(filed: Filed, job: Job, folders: Folders) -> Iterator[str]:
+def _of_one(filed: Filed, job: Job, folders: Folders) -> Iterator[Problem]:
     wanted = {
         "status": "loaded_with_rejects" if filed.rejected_lines else "loaded",
         "rows": filed.rows,
@@ -38,14 +39,17 @@ def _of_one(filed: Filed, job: Job, folders: Folders) -> Iterator[str]:
         "parked": filed.parked,
         "rejected": len(filed.rejected_lines),
     }
-    yield from _differing(job._asdict(), wanted)
+    is_over = job.status == wanted["status"]
+    kind = Kind.MISCOUNTED if is_over else Kind.UNFINISHED
+    yield from all_of(kind, _differing(job._asdict(), wanted))
     name = stored_name(job.job_id, job.file_name)
     if not (folders.processed / name).is_file():
-        yield "it does not lie in processed/"
+        yield Problem(Kind.MISFILED, "it does not lie in processed/")
     rejects = folders.invalid / f"{name}{REJECTS_SUFFIX}"
     lines = list(_lines(rejects)) if rejects.is_file() else []
     if lines != list(filed.rejected_lines):
-        yield f"its rejects file has the lines {lines}, not {filed.rejected_lines}"
+        told = f"its rejects file has the lines {lines}, not {filed.rejected_lines}"
+        yield Problem(Kind.MISFILED, told)
 
 
 def _differing(found: Mapping[str, object], wanted: Mapping[str, object]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from faults.goods import DAYS, FIRST_DAY, FIRST_ORPHAN, FIRST_USERS, PRODUCTS, STAGES, STATUSES
-from faults.holding import hold
+from faults.holding import pause
 from faults.ledger import Fate, Filed, Item, Ledger
 from faults.translation import filed_id
 from tillstream.contracts.csv_rows import from_csv
@@ -203,7 +203,7 @@ class Partner:
             try:
                 await asyncio.to_thread(self._write, paper.name, paper.data)
             except OSError:  # the disk is full
-                await hold(RETRY_S, asyncio.Event())
+                await pause(RETRY_S)  # a client's, between two attempts
             else:
                 return True
         return False

@@ -1,4 +1,4 @@
-"""Letting time pass on purpose: how long a fault lasts, how long a client waits before it tries again."""
+"""Letting time pass on purpose, where there is nothing to wait for."""
 
 import asyncio
 
@@ -11,3 +11,9 @@ async def hold(seconds: float, until: asyncio.Event) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def pause(seconds: float) -> None:
+    """The length itself is what is meant: of a fault, or between two attempts of a client. Never for a condition, for which
+    there is `eventually`."""
+    await hold(seconds, asyncio.Event())

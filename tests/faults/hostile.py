@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.record.util import calc_crc32c
 
 from faults.goods import FIRST_DAY
-from faults.holding import hold
+from faults.holding import pause
 from faults.ledger import Fate, Item, Ledger
 from faults.translation import placeless_id
 from tillstream.contracts.entities import TOPIC_OF, Entity
@@ -207,7 +207,7 @@ class Vandal:
             except (
                 KafkaError
             ):  # whatever befalls the broker; what came through twice is still one record each
-                await hold(RETRY_S, asyncio.Event())
+                await pause(RETRY_S)  # a client's, between two attempts
             else:
                 await self._ledger.acknowledged(number, range(len(records)))
                 return

@@ -5,11 +5,12 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
 
-from faults.holding import hold
+from faults.holding import hold, pause
 from faults.roots.crashes import STOP, Step
 from faults.roots.worker import SESSION_S
 from faults.system import SECOND_WORKER, System
@@ -31,8 +32,16 @@ WHERE application_name IN ('etl-worker', 'file-loader') AND (NOT %(busy)s OR xac
 """
 
 
+class NotMade(AssertionError):
+    """A fault did not happen, so that nothing is proved by what comes after it."""
+
+
 class Fault(Protocol):
-    """`name` is what the report calls it. `inject` takes about `takes_s`, and `hold_s` pass between it and `heal`."""
+    """`name` is what the report calls it. `inject` takes about `takes_s`, and `hold_s` pass between it and `heal`.
+
+    `inject` raises AssertionError where the fault cannot be made, `heal` NotMade where it turns out to have touched nothing.
+    `heal` comes after either, and leaves nothing behind.
+    """
 
     @property
     def name(self) -> str: ...
@@ -56,9 +65,8 @@ class Ended:
     takes_s: float = 2.0
 
     async def inject(self, system: System) -> None:
-        pid = system.signal(self.part, self.number)
-        if pid is not None:
-            await eventually(lambda: system.pid(self.part) != pid, STOP_WITHIN_S)
+        pid = await system.send(self.part, self.number)
+        await eventually(lambda: system.pid(self.part) != pid, STOP_WITHIN_S)
 
     async def heal(self, system: System) -> None:
         await system.running(self.part)
@@ -75,7 +83,7 @@ class Stopped:
     _pid: int | None = None
 
     async def inject(self, system: System) -> None:
-        self._pid = system.signal(self.part, signal.SIGSTOP)
+        self._pid = await system.send(self.part, signal.SIGSTOP)
 
     async def heal(self, system: System) -> None:
         if self._pid is not None:
@@ -96,8 +104,7 @@ class Crashed:
         return f"worker crash {self.step}"
 
     async def inject(self, system: System) -> None:
-        system.crash_file.write_text(self.step)
-        await eventually(lambda: not system.crash_file.exists(), REACHED_WITHIN_S)
+        await _reached(system.crash_file, self.step)
 
     async def heal(self, system: System) -> None:
         await system.running(ETL_WORKER)
@@ -113,8 +120,7 @@ class LoaderCrashed:
     takes_s: float = 2.0
 
     async def inject(self, system: System) -> None:
-        system.loader_crash_file.write_text(self.step)
-        await eventually(lambda: not system.loader_crash_file.exists(), REACHED_WITHIN_S)
+        await _reached(system.loader_crash_file, self.step)
 
     async def heal(self, system: System) -> None:
         await system.running(FILE_LOADER)
@@ -131,9 +137,9 @@ class Overtaken:
     _pid: int | None = None
 
     async def inject(self, system: System) -> None:
+        await _reached(system.crash_file, STOP + self.step)
         self._pid = system.pid(ETL_WORKER)
-        system.crash_file.write_text(STOP + self.step)
-        await eventually(lambda: not system.crash_file.exists(), REACHED_WITHIN_S)
+        assert self._pid is not None, "the worker that should stand still is gone"
         await asyncio.to_thread(system.supervisor.start, [SECOND_WORKER])
         await eventually(lambda: _owns(system, self._pid, some=False), NOTICED_WITHIN_S)
 
@@ -141,8 +147,26 @@ class Overtaken:
         if self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGCONT)
-        await hold(1.0, asyncio.Event())
-        await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
+        try:
+            await eventually(lambda: self._is_back(system), NOTICED_WITHIN_S)
+        finally:
+            await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
+
+    async def _is_back(self, system: System) -> bool:
+        """Whether the one that stood still is done with its batch and owns partitions again, or another process has its place."""
+        if self._pid is None or system.pid(ETL_WORKER) != self._pid:
+            return True
+        return await _owns(system, self._pid, some=True)
+
+
+async def _reached(file: Path, step: str) -> None:
+    """Ask for a step, and wait until a process has come there; one that nobody reaches is asked for no longer."""
+    await asyncio.to_thread(file.write_text, step)
+    try:
+        await eventually(lambda: not file.exists(), REACHED_WITHIN_S)
+    except AssertionError:
+        await asyncio.to_thread(file.unlink, missing_ok=True)
+        raise NotMade(f"no batch came to the step within {REACHED_WITHIN_S:g} s") from None
 
 
 async def _owns(system: System, pid: int | None, *, some: bool) -> bool:
@@ -167,11 +191,12 @@ class Rejoining:
         for _ in range(JOINS):
             await asyncio.to_thread(system.supervisor.start, [SECOND_WORKER])
             await eventually(lambda: _owns(system, system.pid(SECOND_WORKER), some=True), REACHED_WITHIN_S)
-            await hold(STAYS_S, asyncio.Event())
+            await pause(STAYS_S)  # how long it stays
             await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
 
     async def heal(self, system: System) -> None:
-        """It is gone."""
+        """It is gone already, but where the fault could not be made."""
+        await asyncio.to_thread(system.supervisor.stop, [SECOND_WORKER], STOP_WITHIN_S)
 
 
 @dataclass(slots=True)
@@ -183,6 +208,7 @@ class BackEndsKilled:
     takes_s: float = 0.0
     _task: "asyncio.Task[None] | None" = None
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    _killed: int = 0
 
     async def inject(self, system: System) -> None:
         self._task = asyncio.create_task(self._kill(system), name=self.name)
@@ -190,13 +216,21 @@ class BackEndsKilled:
     async def _kill(self, system: System) -> None:
         async with await psycopg.AsyncConnection.connect(system.superuser_dsn, autocommit=True) as conn:
             while not await hold(KILL_EVERY_S, self._enough):
-                await conn.execute(WORKERS_BACK_ENDS, {"busy": True})
-            await conn.execute(WORKERS_BACK_ENDS, {"busy": False})
+                self._killed += await _killed(conn, busy=True)
+            self._killed += await _killed(conn, busy=False)
 
     async def heal(self, system: System) -> None:
         self._enough.set()
         if self._task is not None:
             await self._task
+        if not self._killed:
+            raise NotMade("there was no session to end")
+
+
+async def _killed(conn: psycopg.AsyncConnection, *, busy: bool) -> int:
+    """End the sessions of worker and loader; how many there were."""
+    found = await (await conn.execute(WORKERS_BACK_ENDS, {"busy": busy})).fetchone()
+    return int(found[0]) if found else 0
 
 
 @dataclass(slots=True)
@@ -229,7 +263,7 @@ class ConnectionsTaken:
     async def inject(self, system: System) -> None:
         await self._take(system)
         async with await psycopg.AsyncConnection.connect(system.superuser_dsn, autocommit=True) as conn:
-            await conn.execute(WORKERS_BACK_ENDS, {"busy": False})
+            await _killed(conn, busy=False)
             await self._take(system)
 
     async def _take(self, system: System) -> None:
@@ -254,16 +288,20 @@ class BadWire:
     manner: Manner
     hold_s: float = 3.0
     takes_s: float = 0.0
+    _spoiled: int = 0
 
     @property
     def name(self) -> str:
         return f"wire {self.manner}"
 
     async def inject(self, system: System) -> None:
+        self._spoiled = self.wire.spoiled
         self.wire.set(self.manner)
 
     async def heal(self, system: System) -> None:
         self.wire.set(Manner.CLEAR)
+        if self.wire.spoiled == self._spoiled:
+            raise NotMade(f"nothing came through the {self.wire.name} wire")
 
 
 @dataclass(slots=True)
@@ -276,19 +314,22 @@ class WireReset:
     takes_s: float = 0.0
     _task: "asyncio.Task[None] | None" = None
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    _ends: int = 0
 
     async def inject(self, system: System) -> None:
         self._task = asyncio.create_task(self._reset(), name=self.name)
 
     async def _reset(self) -> None:
-        self.wire.reset()
+        self._ends += self.wire.reset()
         while not await hold(self.hold_s / 4, self._enough):
-            self.wire.reset()
+            self._ends += self.wire.reset()
 
     async def heal(self, system: System) -> None:
         self._enough.set()
         if self._task is not None:
             await self._task
+        if not self._ends:
+            raise NotMade("there was no connection to reset")
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 
 from faults.goods import FIRST_USERS, LOWER_USERS
 from faults.holding import hold
+from faults.kinds import NotMade
 from faults.system import System
 from tillstream.db.connections import connect
 
@@ -33,6 +34,7 @@ class RivalWriter:
     takes_s: float = 0.0
     _task: "asyncio.Task[None] | None" = None
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    _took: int = 0
 
     async def inject(self, system: System) -> None:
         self._task = asyncio.create_task(self._write(system), name=self.name)
@@ -41,6 +43,8 @@ class RivalWriter:
         self._enough.set()
         if self._task is not None:
             await self._task
+        if not self._took:
+            raise NotMade("it never got a row")
 
     async def _write(self, system: System) -> None:
         while not await hold(PAUSE_S, self._enough):
@@ -53,6 +57,7 @@ class RivalWriter:
     async def _take_rows(self, conn: AsyncConnection) -> None:
         async with conn.transaction(force_rollback=True):
             await conn.execute(LOCK, [1, LOWER_USERS])
+            self._took += 1
             deadline = monotonic() + ASKED_FOR_WITHIN_S
             while not await self._is_waited_for(conn) and monotonic() < deadline:
                 if await hold(PAUSE_S, self._enough):

@@ -2,9 +2,9 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -12,6 +12,7 @@ from time import monotonic
 import psutil
 
 from faults.disks import Disks
+from faults.roots.crashes import EXIT_CRASHED
 from faults.wire import Wire
 from support.kafka import CACHE
 from support.ports import free_port, free_ports
@@ -55,6 +56,8 @@ WATCHES = {"FILE_SCAN_S": "0.2", "FILE_STABLE_S": "0.2", "FILE_EMIT_AGAIN_S": "2
 LOADS = {"FILE_SETTLE_S": "0.2", "FILE_CHUNK_ROWS": "20"}
 CRASH_FILE = "CHAOS_CRASH_FILE"
 PLANT = "CHAOS_PLANT"
+# What supervisord writes of an end that the harness brought about: a kill, or a crash point.
+ENDED_BY_US = ("terminated by SIGKILL", f"exit status {EXIT_CRASHED}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +158,20 @@ class System:
         """Of a part that the supervisor runs now."""
         return self.supervisor.states()[name][1]
 
-    def signal(self, name: str, number: signal.Signals) -> int | None:
-        """Send a signal to a part, whose pid is returned; a part that does not run just now gets none."""
+    async def send(self, name: str, number: signal.Signals, within_s: float = UP_WITHIN_S) -> int:
+        """Send a signal to a part as soon as it runs; the pid of the process that got it. Raises AssertionError where none did."""
+        pid = await eventually(lambda: self._sent(name, number), within_s)
+        assert pid is not None
+        return pid
+
+    def _sent(self, name: str, number: signal.Signals) -> int | None:
         pid = self.pid(name)
-        if pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+        if pid is None:
+            return None
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return None
         return pid
 
     async def running(self, name: str, within_s: float = UP_WITHIN_S) -> None:
@@ -177,13 +188,17 @@ class System:
         lines = self.places.log(POSTGRES).read_text(errors="replace").splitlines()
         return [line for line in lines if "deadlock detected" in line]
 
-    def memory_mb(self, name: str) -> float:
-        """Resident memory of a part, 0 where it does not run."""
+    def own_ends(self, name: str) -> list[str]:
+        """How a part ended when nobody here had ended it, once per time."""
+        return own_ends(self.places.log("supervisord").read_text(errors="replace"), name)
+
+    def memory_mb(self, name: str) -> float | None:
+        """Resident memory of a part that runs."""
         pid = self.pid(name)
         try:
-            return psutil.Process(pid).memory_info().rss / 1e6 if pid else 0.0
+            return psutil.Process(pid).memory_info().rss / 1e6 if pid else None
         except psutil.NoSuchProcess:
-            return 0.0
+            return None
 
     def _prepare(self) -> None:
         self.places.create()
@@ -278,6 +293,13 @@ class System:
         path.touch(mode=0o600)
         path.write_text(url)
         return path
+
+
+def own_ends(log: str, name: str) -> list[str]:
+    """Of supervisord's log: the ends of a program that no kill and no crash point explains. A SIGTERM counts among them, for it
+    looks like an end of one's own; so does not what supervisord was asked to stop."""
+    ends = re.findall(rf"exited: {re.escape(name)} \(([^;)]*)", log)
+    return [end for end in ends if not end.startswith(ENDED_BY_US)]
 
 
 def _with(program: Program, environment: Mapping[str, str]) -> Program:

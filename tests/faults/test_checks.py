@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from faults.checks import Places, Verdict, check_all
+from faults.checks import Places, check_all
 from faults.file_checks import check_files
 from faults.files import Desk
 from faults.goods import Shop
@@ -19,6 +19,7 @@ from faults.hostile import drawn
 from faults.ledger import Account, Fate, Filed, Item, Ledger, account_of, read_files, read_ledger
 from faults.model import event_row, item_row, model_of, order_row, product_row, user_row
 from faults.tables import Job, Tables
+from faults.verdict import Kind, Verdict
 from tillstream.contracts.entities import TOPIC_OF, Entity
 from tillstream.contracts.envelope import read_record
 from tillstream.contracts.ids import new_id
@@ -139,28 +140,39 @@ def test_a_system_without_a_mistake_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "check", "lost", "doubled"),
+    ("spoil", "check", "kind", "lost", "doubled"),
     [
-        (lose, "C1", 1, 0),
-        (forget_conflict, "C1", 1, 0),
-        (misplace, "C1", 0, 0),
-        (keep_twice, "C2", 0, 1),
-        (invent, "C2", 0, 1),
-        (overwrite, "C2", 0, 0),
-        (store_both_rivals, "C2", 0, 0),
-        (drop_a_broken_one, "C1", 1, 0),
-        (keep_other_bytes, "C1", 0, 0),
-        (lag, "C3", 0, 0),
-        (move_back, "C3", 0, 0),
+        (lose, "C1", Kind.LOST, 1, 0),
+        (forget_conflict, "C1", Kind.LOST, 1, 0),
+        (misplace, "C1", Kind.MISPLACED, 0, 0),
+        (keep_twice, "C2", Kind.DOUBLED, 0, 1),
+        (invent, "C2", Kind.UNSENT, 0, 1),
+        (overwrite, "C2", Kind.OTHER_ROW, 0, 0),
+        (store_both_rivals, "C2", Kind.RIVALS, 0, 0),
+        (drop_a_broken_one, "C1", Kind.LOST, 1, 0),
+        (keep_other_bytes, "C1", Kind.ALTERED, 0, 0),
+        (lag, "C3", Kind.BEHIND, 0, 0),
+        (move_back, "C3", Kind.MOVED_BACK, 0, 0),
     ],
 )
 def test_a_mistake_turns_its_check_red(
-    spoil: Callable[[Account, Tables], None], check: str, lost: int, doubled: int
+    spoil: Callable[[Account, Tables], None], check: str, kind: Kind, lost: int, doubled: int
 ) -> None:
     verdict = judge(spoil)
     assert not verdict.holds
-    assert check in verdict.caught_by
+    assert verdict.of_kind(check, kind)
     assert (verdict.lost, verdict.doubled) == (lost, doubled)
+
+
+def test_each_sort_says_how_much_of_it_arrived() -> None:
+    def lose_events(account: Account, tables: Tables) -> None:
+        lost = {item.message_id for item in account.acknowledged if item.entity is Entity.EVENT}
+        tables.kept = [each for each in tables.kept if each[0] not in lost]
+
+    assert all(each.arrived == each.acknowledged for each in judge().arrivals)
+    arrivals = judge(lose_events).arrivals
+    assert {each.sort for each in arrivals if not each.arrived} == {Entity.EVENT}
+    assert {each.sort for each in arrivals if each.arrived == each.acknowledged} == {*Entity} - {Entity.EVENT}
 
 
 def test_what_was_never_acknowledged_may_be_there_once_but_not_twice() -> None:
@@ -226,6 +238,10 @@ def count_a_row_twice(_filed: list[Filed], jobs: list[Job], _folders: Folders) -
     jobs[0] = jobs[0]._replace(rows=jobs[0].rows + 1, duplicate=jobs[0].duplicate + 1)
 
 
+def never_finish(_filed: list[Filed], jobs: list[Job], _folders: Folders) -> None:
+    jobs[0] = jobs[0]._replace(status="running", rows=0, loaded=0)
+
+
 def leave_a_file(_filed: list[Filed], _jobs: list[Job], folders: Folders) -> None:
     (folders.work / "left.csv").touch()
 
@@ -240,14 +256,22 @@ def test_files_that_were_loaded_once_hold(dropped: Dropped) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [load_twice, never_load, count_a_row_twice, leave_a_file, lose_a_rejects_file]
+    ("spoil", "kind"),
+    [
+        (load_twice, Kind.DOUBLED),
+        (never_load, Kind.LOST),
+        (count_a_row_twice, Kind.MISCOUNTED),
+        (never_finish, Kind.UNFINISHED),
+        (leave_a_file, Kind.UNFINISHED),
+        (lose_a_rejects_file, Kind.MISFILED),
+    ],
 )
 def test_a_mistake_with_a_file_is_found(
-    dropped: Dropped, spoil: Callable[[list[Filed], list[Job], Folders], None]
+    dropped: Dropped, spoil: Callable[[list[Filed], list[Job], Folders], None], kind: Kind
 ) -> None:
     spoil(*dropped)
     filed, jobs, folders = dropped
-    assert check_files(filed, jobs, folders.root)
+    assert {problem.kind for problem in check_files(filed, jobs, folders.root)} == {kind}
 
 
 async def test_the_ledger_reads_back_what_was_sent_and_acknowledged(tmp_path: Path) -> None:

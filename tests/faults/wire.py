@@ -30,6 +30,7 @@ class Wire:
         self.name = name
         self.port = 0
         self.manner = Manner.CLEAR
+        self.spoiled = 0  # chunks that came while it was not clear
         self._target = 0
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -66,10 +67,12 @@ class Wire:
                 writer.transport.abort()
             self._torn.clear()
 
-    def reset(self) -> None:
-        """End every connection without a word."""
-        for writer in list(self._writers):
+    def reset(self) -> int:
+        """End every connection without a word; how many ends there were."""
+        ends = list(self._writers)
+        for writer in ends:
             writer.transport.abort()
+        return len(ends)
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
@@ -100,6 +103,7 @@ class Wire:
         """Until either end hangs up."""
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(CHUNK_BYTES):
+                self.spoiled += self.manner is not Manner.CLEAR
                 for piece in self._pieces(chunk):
                     await self._held_up()
                     if is_back and self.manner is Manner.DROP_WAY_BACK:

@@ -31,6 +31,7 @@ MOVE = """
 UPDATE shop.consumer_offsets SET next_offset = %(offset)s, last_record_id = NULL, last_record_at = NULL
 WHERE topic = %(topic)s AND kafka_partition = %(partition)s
 """
+DOES_NOT_WORK = "does not work"
 SLOW_BATCH = "SELECT pg_sleep(0.4)"
 
 
@@ -242,7 +243,17 @@ def upserts_unsorted(ports: Ports, _settings: WorkerSettings, planted: ExitStack
     return ports
 
 
+def does_not_work(ports: Ports, _settings: WorkerSettings, _planted: ExitStack) -> Ports:
+    """A mistake of whoever plants bugs: it starts, and ends with its first batch."""
+
+    async def apply(_conn: AsyncConnection, _batch: Batch) -> list[Applied]:
+        raise AttributeError("no such port")
+
+    return replace(ports, apply=apply)
+
+
 BUGS: Mapping[str, Bug] = {
+    DOES_NOT_WORK: does_not_work,
     "offsets before the write": commits_offsets_first,
     "no fence": has_no_fence,
     "no version guard": has_no_version_guard,
