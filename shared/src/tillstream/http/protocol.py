@@ -9,6 +9,7 @@ from tillstream.http.limits import BODY_IS_HERE_KEY
 
 PATIENCE_S = 10.0
 MAX_HEAD_BYTES = 65_536
+NO_UPGRADE = "No other protocol is spoken here: send the request without Upgrade."
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -16,7 +17,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     A connection is closed when it brings no complete head within PATIENCE_S of connecting or of the head's first
     byte, when a head is larger than MAX_HEAD_BYTES, and when the rest of a body is still missing PATIENCE_S after its
-    request was answered. Between them, while a body is being read, the reader's own deadline holds.
+    request was answered. Between them, while a body is being read, the reader's own deadline holds. A request that wants
+    another protocol is answered with 400, and the connection closed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -25,6 +27,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._moved_on = False
+        self._is_refused = False
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -38,8 +41,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         self._moved_on = False
         super().data_received(data)
+        if self._is_refused:
+            self.logger.warning("A request wants another protocol.")
+            self.send_400_response(NO_UPGRADE)
+            return
         # What came together with the end of something else is not counted: one read is bounded by itself.
         if self._moved_on or not self._in_head or self.transport.is_closing():
             return
@@ -55,14 +64,30 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._wait_for_client()
 
     @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Of the head only: what follows a body in chunks would change what the request said before it."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    @override
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._in_head = False
         self._moved_on = True
-        super().on_headers_complete()
+        # The parser takes what follows such a head for the other protocol, and uvicorn for the next request.
+        self._is_refused = self.parser.should_upgrade()
+        if not self._is_refused:
+            super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
 
     @override
     def on_message_complete(self) -> None:
+        if self._is_refused:
+            return
         super().on_message_complete()
         # The app runs later, and looks once, when it starts.
         self.cycle.scope["state"][BODY_IS_HERE_KEY] = True

@@ -136,6 +136,28 @@ async def test_body_longer_than_its_length_is_no_part_of_it(wire: Wire) -> None:
     assert answer.startswith(b'{"length":3}HTTP/1.1 400')
 
 
+@pytest.mark.parametrize("other", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("gap", [True, False], ids=["later", "at once"])
+async def test_body_of_an_upgrade_is_no_request(wire: Wire, other: bytes, gap: bool) -> None:
+    inner = HEAD + b"Content-Length: 2\r\n\r\n{}"
+    length = b"Content-Length: %d\r\n" % len(inner)
+    head = HEAD + b"Connection: Upgrade\r\nUpgrade: " + other + b"\r\n" + length + b"\r\n"
+    for part in (head, inner) if gap else (head + inner,):
+        await wire.send(part)
+    answers = await wire.rest()
+    assert answers.startswith(b"HTTP/1.1 400")
+    assert answers.count(b"HTTP/1.1") == 1
+    assert b"without Upgrade" in answers
+
+
+async def test_what_follows_the_chunks_is_no_header(wire: Wire) -> None:
+    chunks = b"2\r\n{}\r\n0\r\nX-Request-Id: trailing\r\n\r\n"
+    await wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+    head = await wire.head()
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"trailing" not in head
+
+
 async def test_two_lengths_that_differ_are_refused(wire: Wire) -> None:
     await wire.send(HEAD + b"Content-Length: 3\r\nContent-Length: 9\r\n\r\nabcdefghi")
     assert (await wire.head()).startswith(b"HTTP/1.1 400")
