@@ -180,6 +180,14 @@ def test_a_new_source_with_each_request_is_no_way_around() -> None:
     room.take(Client("here", "shop"), 50)
 
 
+def test_one_address_cannot_take_the_room_from_the_others_whatever_it_calls_itself() -> None:
+    room = filled(*((Client("there", f"name {number}"), 100) for number in range(9)))
+    with pytest.raises(Problem) as refused:
+        room.take(Client("there", "name 10"), 10)
+    assert refused.value.status == 429
+    room.take(Client("here", "shop"), 90)
+
+
 def test_behind_one_address_the_source_counts() -> None:
     room = filled((Client("proxy", "greedy"), 500), (Client("proxy", "modest"), 60))
     with pytest.raises(Problem):

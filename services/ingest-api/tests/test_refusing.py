@@ -218,3 +218,17 @@ async def test_more_bodies_than_there_is_room_for_are_503() -> None:
         assert int(answer.headers["retry-after"]) >= 1
         assert (await bench.post(b'[{"user_id":1}]')).status_code == 422
         assert (await bench.post(b'[{"user_id":1}]' + b" " * 80)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json" + ";" * 60_000,
+        "application/json;charset*" + "1" * 5_000 + "=x",
+        "application/json;a*0=b",
+    ],
+    ids=["long", "a number of thousands of digits", "in pieces"],
+)
+async def test_type_of_a_body_that_is_dear_to_read_is_not_read(bench: Bench, kind: str) -> None:
+    answer = await bench.post(b"[]", content_type=kind)
+    problem(answer, 415)

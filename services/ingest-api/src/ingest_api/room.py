@@ -11,6 +11,7 @@ from tillstream.observe.metrics import Metrics
 
 # Above this share of the room there is pressure: whoever takes the most has to wait, and the rest is kept for others.
 PRESSURE_SHARE = 0.5
+LONE_ADDRESS_SHARE = 0.9
 
 
 class Client(NamedTuple):
@@ -23,9 +24,10 @@ class Client(NamedTuple):
 class Room:
     """The bound over all requests; `seat` is one request's part of it.
 
-    Under pressure, which `pressed` may report too, the client that holds the most is refused by 429; 503 is for a room
-    that is full whoever asks. Of several addresses the one that holds the most is meant, since anybody may name a new
-    source with each request; behind a single address, as of a proxy, the source.
+    Under pressure, which `pressed` may report too, whoever takes more than its part is refused by 429; 503 is for a room
+    that is full whoever asks. Parts are those of addresses, since anybody may name a new source with each request: an
+    equal one, with one more for who comes next. As long as there is a single address, as of a proxy, the source that
+    holds the most waits, and the last tenth is kept for others.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Room:
         """Raises a problem when `size` more bytes do not fit (503), or should leave others their part (429)."""
         if self.taken_bytes + size > self._max_bytes:
             raise unavailable("Too many requests are being read at once.", retry_after_s=self.retry_after_s())
-        if self._is_under_pressure() and self._is_most(client, size):
+        if self._is_under_pressure() and self._is_greedy(client, size):
             self._metrics.ingest_throttled_requests.inc()
             raise self._throttled()
         if not self.taken_bytes:
@@ -81,10 +83,14 @@ class Room:
     def _is_under_pressure(self) -> bool:
         return self.taken_bytes > self._max_bytes * PRESSURE_SHARE or self._pressed()
 
-    def _is_most(self, client: Client, size: int) -> bool:
-        if self._held_at.keys() - {client.address}:
-            return _would_be_most(self._held_at, client.address, size)
-        return _would_be_most(self._held, client, size)
+    def _is_greedy(self, client: Client, size: int) -> bool:
+        at_address = self._held_at[client.address] + size
+        addresses = len(self._held_at.keys() | {client.address})
+        if addresses > 1:
+            return at_address > self._max_bytes / (addresses + 1)
+        wanted = self._held[client] + size
+        is_most = all(held < wanted for each, held in self._held.items() if each != client)
+        return is_most or at_address > self._max_bytes * LONE_ADDRESS_SHARE
 
     def _throttled(self) -> Problem:
         detail = (
@@ -116,11 +122,6 @@ class Seat:
         if size:  # many bodies end with an empty part
             self._room.take(self._client, size)
             self._held_bytes += size
-
-
-def _would_be_most[Key](held: Counter[Key], key: Key, more: int) -> bool:
-    wanted = held[key] + more
-    return all(other < wanted for each, other in held.items() if each != key)
 
 
 def _less[Key](held: Counter[Key], key: Key, size: int) -> None:
