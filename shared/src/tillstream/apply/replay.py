@@ -24,6 +24,7 @@ from tillstream.contracts.rules import Rules
 from tillstream.errors import MalformedJson
 
 DEFAULT_LIMIT = 500
+MAX_BYTES = 8 * 1024 * 1024  # of payloads in one transaction, and one payload more
 
 
 class _Request(NamedTuple):
@@ -44,7 +45,7 @@ class Replayer:
         self._limit = limit
 
     async def replay(self, conn: AsyncConnection) -> list[Applied]:
-        """One round, in a transaction of its own: what became of at most `limit` requests, oldest first.
+        """One round, in a transaction of its own: what became of at most `limit` requests of some MAX_BYTES, oldest first.
 
         A request is met once, whatever crashes. A message that is refused again stays in quarantine with what is wrong
         now. Raises psycopg's errors as they are; then nothing was done.
@@ -53,7 +54,7 @@ class Replayer:
             if not await alone(conn):
                 return []
             await conn.execute(REPLAY["answer_for_files"])
-            cursor = await conn.execute(REPLAY["open_requests"], {"limit": self._limit})
+            cursor = await conn.execute(REPLAY["open_requests"], {"limit": self._limit, "bytes": MAX_BYTES})
             requests = [_Request(row[0], row[1], row[2], row[3:]) for row in await cursor.fetchall()]
             if not requests:
                 return []

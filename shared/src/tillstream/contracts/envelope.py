@@ -14,7 +14,7 @@ from tillstream.contracts.ids import place_message_id, read_uuid
 from tillstream.contracts.messages import Message, Origin, Refusal
 from tillstream.contracts.parsing import nested_deeper_than, parse_json
 from tillstream.contracts.reasons import Reason
-from tillstream.contracts.records import MAX_DEPTH, TOO_DEEP
+from tillstream.contracts.records import MAX_DEPTH, MAX_RECORD_BYTES, TOO_DEEP, payload_hash
 from tillstream.contracts.rules import EARLIEST, MAX_TEXT_CHARS, UPDATE_AHEAD, Rules, is_text, read_time
 from tillstream.errors import MalformedJson
 
@@ -35,6 +35,14 @@ _NO_SOURCE = Refusal(
     "ce_source must be a text of 1 to 320 characters in UTF-8 without control characters.",
     "ce_source",
 )
+
+
+def _too_long(value: bytes) -> Refusal:
+    return Refusal(
+        Reason.RECORD_TOO_LARGE,
+        f"The value has {len(value)} bytes, and {MAX_RECORD_BYTES} at most are allowed: these are the first of them. Its"
+        f" hash (BLAKE2b, 16 bytes) is {payload_hash(value).hex()}.",
+    )
 
 
 class RecordLike(Protocol):
@@ -83,7 +91,8 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
     The same record always gives the same message. Of a header that comes twice the last counts, as in Kafka's own
     clients. Without readable headers: the id is made from the record's place, the moment of acceptance is the append
     time, the position 0, the source `shop`. A source that is there and cannot be read is refused, since its ids would
-    fall to the wrong owner. `ce_type` and the key are not looked at: the topic says what a record is.
+    fall to the wrong owner. Of a value above MAX_RECORD_BYTES, which only compression brings through the broker, these are
+    kept: whoever stores or replays it would else need its size several times over. `ce_type` and the key are not looked at: the topic says what a record is.
     """
     headers = dict(record.headers)
     source = source_of(headers.get("ce_source", DEFAULT_SOURCE_HEADER))
@@ -94,7 +103,7 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
         rules=Rules(accepted_at, shop_timezone),
         version_at=accepted_at,
         position=_position(_text(headers.get("ce_sequence"))),
-        payload=record.value or b"",
+        payload=(record.value or b"")[:MAX_RECORD_BYTES],
         origin=Origin(topic=record.topic, partition=record.partition, offset=record.offset),
     )
 
@@ -106,6 +115,8 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
         return refused(arrival, _NO_SOURCE, other_id(None))
     if record.value is None:
         return refused(arrival, _TOMBSTONE, other_id(None))
+    if len(record.value) > MAX_RECORD_BYTES:
+        return refused(arrival, _too_long(record.value), other_id(None))
     if nested_deeper_than(record.value, MAX_DEPTH):
         return refused(arrival, TOO_DEEP, other_id(None))
     try:

@@ -25,6 +25,7 @@ from tillstream.contracts.envelope import (
     source_of,
 )
 from tillstream.contracts.messages import Message, microseconds
+from tillstream.contracts.records import MAX_RECORD_BYTES
 from tillstream.contracts.rules import AHEAD, EARLIEST, MAX_ID, EventTypeName
 
 SLICE = 64  # records that one odd one among them sends the long way
@@ -108,6 +109,8 @@ class PlainReader:
 
     def _all_plain(self, records: Sequence[RecordLike]) -> list[PlainEvent] | None:
         """All of them, or None if one is not plainly good."""
+        if max(map(len, filter(None, map(_get_value, records))), default=0) > MAX_RECORD_BYTES:
+            return None
         try:
             forms = list(map(_decode, map(_get_value, records)))
             ids = _ids([form.event_id for form in forms])

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from psycopg import AsyncConnection
 
+from tillstream.apply import replay
 from tillstream.apply.engine import Engine
 from tillstream.apply.replay import Replayer
 from tillstream.contracts.entities import Entity
@@ -79,6 +80,18 @@ async def test_what_is_still_wrong_stays_in_quarantine_with_what_is_wrong_now(
     assert await rows(conn, "SELECT outcome, reason FROM shop.replay_requests") == [("quarantined", reason)]
     assert await rows(conn, "SELECT reason FROM shop.quarantine WHERE resolved_at IS NULL") == [(reason,)]
     assert await rows(conn, "SELECT count(*) FROM shop.products") == [(0,)]
+
+
+async def test_large_payloads_are_met_in_rounds_of_bounded_size(
+    session: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "MAX_BYTES", 2 * len(MENDED))
+    conn, replayer = await session(), Replayer(Engine(), UTC_ZONE)
+    await quarantine_a_broken_product(conn)
+    for _ in range(5):
+        await wish(conn, MENDED)
+
+    assert [len(await replayer.replay(conn)) for _ in range(4)] == [2, 2, 1, 0]
 
 
 async def test_an_address_that_became_free_is_taken_by_who_wanted_it(session: Connect) -> None:

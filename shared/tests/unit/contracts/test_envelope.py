@@ -15,8 +15,9 @@ from tillstream.contracts.envelope import DEFAULT_SOURCE, headers_for, read_reco
 from tillstream.contracts.ids import place_message_id, resolve_event_id
 from tillstream.contracts.messages import Message, Origin, pack_version
 from tillstream.contracts.parsing import parse_json
+from tillstream.contracts.plain_events import PlainReader
 from tillstream.contracts.reasons import Reason
-from tillstream.contracts.records import payload_hash, to_json
+from tillstream.contracts.records import MAX_RECORD_BYTES, payload_hash, to_json
 from tillstream.testing.builders import (
     ACCEPTED_AT,
     BUILD,
@@ -331,6 +332,19 @@ def test_same_record_gives_the_same_message_at_any_depth_of_the_caller(
         return next(map(read_below, [depth - 1])) if depth else read_record(record, Entity.ORDER, UTC_ZONE)
 
     assert read_below(300) == read_below(0)
+
+
+@pytest.mark.parametrize("entity", [Entity.EVENT, Entity.USER])
+def test_of_a_value_that_only_compression_brought_its_beginning_is_kept(entity: Entity) -> None:
+    value = b" " * MAX_RECORD_BYTES + b"{}"
+    record = FakeRecord(value, headers())
+    message = read_record(record, entity, UTC_ZONE)
+    assert (message.payload, reason_of(message)) == (value[:MAX_RECORD_BYTES], Reason.RECORD_TOO_LARGE)
+    assert message.refusal is not None
+    assert str(len(value)) in message.refusal.message
+    assert PlainReader(UTC_ZONE).read([record]) == [read_record(record, Entity.EVENT, UTC_ZONE)]
+    just = FakeRecord(value[:MAX_RECORD_BYTES], headers())
+    assert reason_of(read_record(just, entity, UTC_ZONE)) is not Reason.RECORD_TOO_LARGE
 
 
 def test_bare_date_is_read_in_the_shops_zone_and_a_checked_record_in_none() -> None:
