@@ -32,6 +32,7 @@ from tillstream.settings import load_settings
 
 # One turn of the loop touches it; the longest thing in a turn is a transaction, which may take two minutes.
 CONSUMER_LIMIT_S = 180.0
+CONSUMER_READY_S = 10.0  # a mute server makes no error until a statement times out, a minute later
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class App:
             partial(connect, dsn, application_name=Process.ETL_WORKER),
             settings.shop_timezone,
         )
-        consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
+        consuming = self.health.progress("consumer", CONSUMER_LIMIT_S, CONSUMER_READY_S)
         self._loop = ConsumerLoop(
             ports.consumer,
             connecting,

@@ -31,11 +31,13 @@ class Report:
 
 
 class Progress:
-    """A loop touches it on every turn; silence for longer than `limit_s` means that the process must be restarted."""
+    """A loop touches it on every turn. Silence for longer than `ready_s` means that something does not answer, for longer
+    than `limit_s` that the process must be restarted."""
 
-    def __init__(self, name: str, limit_s: float, clock: Clock) -> None:
+    def __init__(self, name: str, limit_s: float, ready_s: float, clock: Clock) -> None:
         self.name = name
         self.limit_s = limit_s
+        self.ready_s = ready_s
         self._clock = clock
         self._touched_at = clock.monotonic()
 
@@ -106,9 +108,9 @@ class Health:
             self._dependencies[name] = Dependency(name, self._metrics)
         return self._dependencies[name]
 
-    def progress(self, name: str, limit_s: float) -> Progress:
-        """A new proof of progress, whose time starts now."""
-        self._progress[name] = Progress(name, limit_s, self._clock)
+    def progress(self, name: str, limit_s: float, ready_s: float | None = None) -> Progress:
+        """A new proof of progress, whose time starts now; without `ready_s` the process is ready until `limit_s`."""
+        self._progress[name] = Progress(name, limit_s, limit_s if ready_s is None else ready_s, self._clock)
         return self._progress[name]
 
     def stop(self) -> None:
@@ -125,6 +127,14 @@ class Health:
             }
         )
 
+    def _standstills(self) -> dict[str, str]:
+        """A server that is there and mute makes no error for a long while; whoever waits for it is not ready meanwhile."""
+        return {
+            progress.name: f"No progress for {progress.silent_s():.1f} s: something does not answer."
+            for progress in self._progress.values()
+            if progress.silent_s() > progress.ready_s
+        }
+
     async def ready(self) -> Report:
         """Asks every probe at once; takes PROBE_LIMIT_S at most. Answers of probes are up to PROBE_AGE_S old."""
         async with self._asking:
@@ -133,6 +143,7 @@ class Health:
             name: each.problem for name, each in self._dependencies.items() if each.problem is not None
         }
         problems.update(self._answers)
+        problems.update(self._standstills())
         if self._stopping:
             problems["process"] = "The process is stopping."
         self._metrics.ready.set(0 if problems else 1)

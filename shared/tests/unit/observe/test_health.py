@@ -125,6 +125,19 @@ async def test_stopping_process_is_never_ready_again(health: Health, metrics: Me
     assert health.live().ok
 
 
+async def test_loop_that_waits_for_a_mute_server_is_live_and_not_ready(
+    health: Health, clock: HeldClock
+) -> None:
+    loop = health.progress("consume", limit_s=90, ready_s=10)
+    clock.seconds += 10.5
+    assert (await health.ready()).problems == {
+        "consume": "No progress for 10.5 s: something does not answer."
+    }
+    assert health.live().ok
+    loop.touch()
+    assert (await health.ready()).ok
+
+
 def test_loop_without_progress_is_not_live(health: Health, clock: HeldClock) -> None:
     loop = health.progress("consume", limit_s=10)
     clock.seconds += 10

@@ -36,6 +36,7 @@ from tillstream.observe.ops import OpsServer
 # One chunk touches it, and so does every block that is hashed; a transaction may take two minutes.
 JOB_LIMIT_S = 180.0
 CONSUMER_LIMIT_S = 180.0
+CONSUMER_READY_S = 10.0  # a mute server makes no error until a statement times out, a minute later
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class App:
             policy=RunPolicy(settle_s=settings.file_settle_s),
         )
         self.queue = QueueJobs(ports.jobs, ports.desk, self.runner.wake)
-        consuming = self.health.progress("consumer", CONSUMER_LIMIT_S)
+        consuming = self.health.progress("consumer", CONSUMER_LIMIT_S, CONSUMER_READY_S)
         self._consumer_loop = ConsumerLoop(
             ports.consumer,
             self.connect,
