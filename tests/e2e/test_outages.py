@@ -11,7 +11,7 @@ from e2e.driver import Json, Shop, eventually, now
 
 pytestmark = pytest.mark.e2e
 
-BACKLOG_EVENTS = 20_000
+BACKLOG_EVENTS = 50_000  # several batches of the worker
 BATCH = 1_000
 KILLS = 2
 RECOVERS_WITHIN_S = 60
@@ -112,8 +112,13 @@ async def test_a_worker_killed_in_a_backlog_loses_nothing_and_doubles_nothing(sh
             return await stored_events(shop, ledger) >= enough
 
         assert await eventually(is_in_the_middle, RECOVERS_WITHIN_S)
-        shop.stack.kill("etl-worker")
+        killed = shop.stack.kill("etl-worker")
         assert await stored_events(shop, ledger) < BACKLOG_EVENTS
+
+        async def there_is_another(killed: int = killed) -> bool:
+            return shop.stack.pid("etl-worker") not in {None, killed}
+
+        assert await eventually(there_is_another, RECOVERS_WITHIN_S)
 
     async def all_stored() -> bool:
         return await stored_events(shop, ledger) >= BACKLOG_EVENTS
