@@ -10,12 +10,12 @@ from faults.drawing import Round
 from faults.kinds import (
     BackEndsKilled,
     BadWire,
-    Crashed,
     Ended,
-    LoaderCrashed,
     Overtaken,
     Rejoining,
     TableLocked,
+    loader_crash,
+    worker_crash,
 )
 from faults.ledger import Fate
 from faults.rival import RivalWriter
@@ -102,7 +102,7 @@ CANARIES = (
         ETL_WORKER,
         "C1",
         Kind.LOST,
-        lambda _: [[Crashed(step)] for step in (Step.BEFORE_WRITE, Step.AFTER_WRITE)],
+        lambda _: [[worker_crash(step)] for step in (Step.BEFORE_WRITE, Step.AFTER_WRITE)],
     ),
     Canary("no fence", ETL_WORKER, "C3", Kind.MOVED_BACK, lambda _: [[Overtaken(step=Step.BEFORE_WRITE)]]),
     Canary("no version guard", ETL_WORKER, "C2", Kind.OTHER_ROW, lambda _: []),
@@ -154,7 +154,7 @@ CANARIES = (
         lambda _: [],
         concerns=frozenset({Fate.QUARANTINE}),
     ),
-    Canary(ROWS_APART, FILE_LOADER, "C6", Kind.MISCOUNTED, lambda _: [[LoaderCrashed(Step.BEFORE_COMMIT)]]),
+    Canary(ROWS_APART, FILE_LOADER, "C6", Kind.MISCOUNTED, lambda _: [[loader_crash(Step.BEFORE_COMMIT)]]),
 )
 
 # A worker that does not work at all leaves everything nowhere, which is no proof of any check.

@@ -7,21 +7,21 @@ from faults.kinds import (
     BackEndsKilled,
     BadWire,
     ConnectionsTaken,
-    Crashed,
     DiskFull,
     Ended,
     Fault,
-    LoaderCrashed,
     Overtaken,
     Rejoining,
     Stopped,
     TableLocked,
     WireReset,
     disk_fault,
+    loader_crash,
+    worker_crash,
 )
 from faults.rival import RivalWriter
+from faults.roots.consumer import SESSION_S
 from faults.roots.crashes import Step
-from faults.roots.worker import SESSION_S
 from faults.system import System
 from faults.wire import Manner, Wire
 from tillstream_native.places import ETL_WORKER, FILE_LOADER, FILE_WATCHER, INGEST_API, KAFKA, POSTGRES
@@ -37,7 +37,7 @@ def worker_faults(random: Random) -> list[Fault]:
         Ended("worker SIGKILL", ETL_WORKER, signal.SIGKILL),
         Ended("worker SIGTERM", ETL_WORKER, signal.SIGTERM),
         Stopped("worker SIGSTOP", ETL_WORKER, SESSION_S + 2),
-        *(Crashed(step) for step in Step),
+        *(worker_crash(step) for step in Step),
         Overtaken(step=random.choice(NOT_YET_COMMITTED)),
         Rejoining(),
     ]
@@ -52,7 +52,7 @@ def file_faults(random: Random) -> list[Fault]:
         Ended("loader SIGKILL", FILE_LOADER, signal.SIGKILL),
         Ended("loader SIGTERM", FILE_LOADER, signal.SIGTERM),
         Stopped("loader SIGSTOP", FILE_LOADER, SESSION_S + 2),
-        LoaderCrashed(random.choice(OF_A_CHUNK)),
+        loader_crash(random.choice(OF_A_CHUNK)),
     ]
 
 

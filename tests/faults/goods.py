@@ -12,15 +12,10 @@ from faults.ledger import Fate, Item
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.ids import request_message_id, resolve_event_id
 from tillstream.contracts.topics import RECORD_PARTITIONS
+from tillstream.demo.stream import ROUTE_OF
 from tillstream.kafka.partitions import partition_of
 
 SOURCE = "chaos"
-PATHS = {
-    Entity.EVENT: "/ingest/events",
-    Entity.ORDER: "/ingest/orders",
-    Entity.USER: "/ingest/users",
-    Entity.PRODUCT: "/ingest/products",
-}
 PRODUCTS = 20
 FIRST_USERS = 20
 LOWER_USERS = FIRST_USERS // 2
@@ -58,7 +53,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        return PATHS[self.entity]
+        return ROUTE_OF[self.entity]
 
     @property
     def refused(self) -> set[int]:
@@ -78,7 +73,7 @@ class Shop:
         self._wanted_users = FIRST_USERS
         self._orders = 0
         self._rivals = FIRST_RIVAL
-        self._stale: dict[Entity, list[Body]] = {entity: [] for entity in PATHS}
+        self._stale: dict[Entity, list[Body]] = {entity: [] for entity in ROUTE_OF}
 
     def requests(self) -> Iterator[Request]:
         yield self._keyed(Entity.PRODUCT, [(self._product(n + 1), Fate.TABLE) for n in range(PRODUCTS)])
@@ -249,7 +244,7 @@ class Shop:
     def _keyed(self, entity: Entity, drawn: list[tuple[Body, Fate]]) -> Request:
         """A request whose ids come from its Idempotency-Key."""
         key = str(self._uuid())
-        ids = [request_message_id(PATHS[entity], SOURCE, key, place) for place in range(len(drawn))]
+        ids = [request_message_id(ROUTE_OF[entity], SOURCE, key, place) for place in range(len(drawn))]
         return Request(
             entity,
             key,

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import psycopg
 
-from faults.holding import hold, pause
+from faults.holding import Again, pause
+from faults.roots.consumer import SESSION_S
 from faults.roots.crashes import STOP, Step
-from faults.roots.worker import SESSION_S
 from faults.system import SECOND_WORKER, System
 from faults.wire import Manner, Wire
 from tillstream.testing.waiting import eventually
@@ -86,44 +86,41 @@ class Stopped:
         self._pid = await system.send(self.part, signal.SIGSTOP)
 
     async def heal(self, system: System) -> None:
-        if self._pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGCONT)
+        _go_on(self._pid)
+
+
+def _go_on(pid: int | None) -> None:
+    """A process that stood still goes on, if it is still there."""
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @dataclass(slots=True)
 class Crashed:
-    """The worker ends at one step of a batch."""
+    """A part ends at one step of what it writes in one transaction."""
 
+    name: str
+    part: str
     step: Step
     hold_s: float = 0.2
     takes_s: float = 2.0
 
-    @property
-    def name(self) -> str:
-        return f"worker crash {self.step}"
-
     async def inject(self, system: System) -> None:
-        await _reached(system.crash_file, self.step)
+        await _reached(system.crash_file(self.part), self.step)
 
     async def heal(self, system: System) -> None:
-        await system.running(ETL_WORKER)
+        await system.running(self.part)
 
 
-@dataclass(slots=True)
-class LoaderCrashed:
-    """The file-loader ends at one step of a chunk."""
+def worker_crash(step: Step) -> Crashed:
+    """In a batch."""
+    return Crashed(f"worker crash {step}", ETL_WORKER, step)
 
-    step: Step
-    name: str = "loader crash in a chunk"
-    hold_s: float = 0.2
-    takes_s: float = 2.0
 
-    async def inject(self, system: System) -> None:
-        await _reached(system.loader_crash_file, self.step)
-
-    async def heal(self, system: System) -> None:
-        await system.running(FILE_LOADER)
+def loader_crash(step: Step) -> Crashed:
+    """In a chunk of a file."""
+    return Crashed("loader crash in a chunk", FILE_LOADER, step)
 
 
 @dataclass(slots=True)
@@ -137,16 +134,14 @@ class Overtaken:
     _pid: int | None = None
 
     async def inject(self, system: System) -> None:
-        await _reached(system.crash_file, STOP + self.step)
+        await _reached(system.crash_file(ETL_WORKER), STOP + self.step)
         self._pid = system.pid(ETL_WORKER)
         assert self._pid is not None, "the worker that should stand still is gone"
         await asyncio.to_thread(system.supervisor.start, [SECOND_WORKER])
         await eventually(lambda: _owns(system, self._pid, some=False), NOTICED_WITHIN_S)
 
     async def heal(self, system: System) -> None:
-        if self._pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGCONT)
+        _go_on(self._pid)
         try:
             await eventually(lambda: self._is_back(system), NOTICED_WITHIN_S)
         finally:
@@ -206,23 +201,20 @@ class BackEndsKilled:
     name: str = "back ends killed"
     hold_s: float = 1.5
     takes_s: float = 0.0
-    _task: "asyncio.Task[None] | None" = None
-    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    _again: Again = field(default_factory=Again)
     _killed: int = 0
 
     async def inject(self, system: System) -> None:
-        self._task = asyncio.create_task(self._kill(system), name=self.name)
+        self._again.begin(self._kill(system), self.name)
 
     async def _kill(self, system: System) -> None:
         async with await psycopg.AsyncConnection.connect(system.superuser_dsn, autocommit=True) as conn:
-            while not await hold(KILL_EVERY_S, self._enough):
+            while not await self._again.enough(KILL_EVERY_S):
                 self._killed += await _killed(conn, busy=True)
             self._killed += await _killed(conn, busy=False)
 
     async def heal(self, system: System) -> None:
-        self._enough.set()
-        if self._task is not None:
-            await self._task
+        await self._again.end()
         if not self._killed:
             raise NotMade("there was no session to end")
 
@@ -312,22 +304,19 @@ class WireReset:
     name: str = "wire reset"
     hold_s: float = 1.5
     takes_s: float = 0.0
-    _task: "asyncio.Task[None] | None" = None
-    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    _again: Again = field(default_factory=Again)
     _ends: int = 0
 
     async def inject(self, system: System) -> None:
-        self._task = asyncio.create_task(self._reset(), name=self.name)
+        self._again.begin(self._reset(), self.name)
 
     async def _reset(self) -> None:
         self._ends += self.wire.reset()
-        while not await hold(self.hold_s / 4, self._enough):
+        while not await self._again.enough(self.hold_s / 4):
             self._ends += self.wire.reset()
 
     async def heal(self, system: System) -> None:
-        self._enough.set()
-        if self._task is not None:
-            await self._task
+        await self._again.end()
         if not self._ends:
             raise NotMade("there was no connection to reset")
 

@@ -1,6 +1,5 @@
 """A second writer on the same rows, as the file-loader is one: slow, in the order that all writers keep, and without effect."""
 
-import asyncio
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -8,7 +7,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from faults.goods import FIRST_USERS, LOWER_USERS
-from faults.holding import hold
+from faults.holding import Again
 from faults.kinds import NotMade
 from faults.system import System
 from tillstream.db.connections import connect
@@ -32,22 +31,19 @@ class RivalWriter:
     name: str = "a rival writer on the same rows"
     hold_s: float = 3.0
     takes_s: float = 0.0
-    _task: "asyncio.Task[None] | None" = None
-    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    _again: Again = field(default_factory=Again)
     _took: int = 0
 
     async def inject(self, system: System) -> None:
-        self._task = asyncio.create_task(self._write(system), name=self.name)
+        self._again.begin(self._write(system), self.name)
 
     async def heal(self, system: System) -> None:
-        self._enough.set()
-        if self._task is not None:
-            await self._task
+        await self._again.end()
         if not self._took:
             raise NotMade("it never got a row")
 
     async def _write(self, system: System) -> None:
-        while not await hold(PAUSE_S, self._enough):
+        while not await self._again.enough(PAUSE_S):
             try:
                 async with await connect(system.worker_dsn, application_name="rival") as conn:
                     await self._take_rows(conn)
@@ -60,7 +56,7 @@ class RivalWriter:
             self._took += 1
             deadline = monotonic() + ASKED_FOR_WITHIN_S
             while not await self._is_waited_for(conn) and monotonic() < deadline:
-                if await hold(PAUSE_S, self._enough):
+                if await self._again.enough(PAUSE_S):
                     return
             await conn.execute(LOCK, [LOWER_USERS + 1, FIRST_USERS])
 

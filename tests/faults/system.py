@@ -101,10 +101,9 @@ class System:
         self.places = Places(place / "state", CACHE)
         self.ports = free_ports()
         self.disks = disks
-        self.crash_file = place / "crash-at"
-        self.loader_crash_file = place / "loader-crash-at"
         self.supervisor = Supervisor(self.places)
         self.wires = Wires(Wire("worker to database"), Wire("worker to broker"), Wire("ingest to broker"))
+        self._place = place
         self._plant = plant
 
     async def up(self) -> None:
@@ -153,6 +152,10 @@ class System:
     @property
     def query_url(self) -> str:
         return f"http://{LOCALHOST}:{self.ports.query}"
+
+    def crash_file(self, part: str) -> Path:
+        """Where one asks a part to end at a step; of both workers it is the same."""
+        return self._place / f"{part}-crash-at"
 
     def pid(self, name: str) -> int | None:
         """Of a part that the supervisor runs now."""
@@ -262,26 +265,20 @@ class System:
             "TILLSTREAM_DATABASE_URL_FILE": str(self._wired_url()),
         }
         door = {"TILLSTREAM_KAFKA_BOOTSTRAP": f"{LOCALHOST}:{self.wires.ingest_to_broker.port}"}
-        worker = self._rooted(known[ETL_WORKER], "faults.roots.worker", self.crash_file, wired)
+        worker = self._rooted(known[ETL_WORKER], "faults.roots.worker", wired)
         return [
-            self._rooted(known[INGEST_API], "faults.roots.ingest", self.crash_file, door),
+            self._rooted(known[INGEST_API], "faults.roots.ingest", door),
             worker,
             _with(replace(worker, name=SECOND_WORKER), {"TILLSTREAM_OPS_PORT": str(free_port())}),
             known[QUERY_API],
             _with(known[FILE_WATCHER], {**door, **_settings(WATCHES)}),
-            self._rooted(
-                known[FILE_LOADER],
-                "faults.roots.loader",
-                self.loader_crash_file,
-                {**wired, **_settings(LOADS)},
-            ),
+            self._rooted(known[FILE_LOADER], "faults.roots.loader", {**wired, **_settings(LOADS)}),
         ]
 
-    def _rooted(
-        self, program: Program, module: str, crash_file: Path, environment: Mapping[str, str]
-    ) -> Program:
+    def _rooted(self, program: Program, module: str, environment: Mapping[str, str]) -> Program:
         python, minus_m, _ = program.command
-        own = {"PYTHONPATH": str(TESTS), CRASH_FILE: str(crash_file), PLANT: self._plant}
+        crash_file = str(self.crash_file(program.name))
+        own = {"PYTHONPATH": str(TESTS), CRASH_FILE: crash_file, PLANT: self._plant}
         return _with(replace(program, command=(python, minus_m, module)), {**environment, **own})
 
     def _wired_url(self) -> Path:

@@ -7,11 +7,9 @@ from dataclasses import replace
 
 from etl_worker.file_loader import app
 from etl_worker.file_loader.settings import LoaderSettings
-from etl_worker.process import owner
+from faults.roots.consumer import soon_missed
 from faults.roots.crashes import CrashPoints
 from faults.roots.loader_bugs import BUGS
-from faults.roots.worker import HEARTBEAT_S, SESSION_S
-from tillstream.kafka.aio import AioConsumer, ConsumerPolicy
 from tillstream.observe import logs, serve
 from tillstream.observe.definitions import Process
 from tillstream.settings import load_settings
@@ -19,12 +17,7 @@ from tillstream.settings import load_settings
 
 async def _main(stop: asyncio.Event) -> None:
     settings = load_settings(LoaderSettings)
-    consumer = AioConsumer(
-        settings.kafka_bootstrap,
-        group=Process.FILE_LOADER,
-        client_id=owner(Process.FILE_LOADER),
-        policy=ConsumerPolicy(session_s=SESSION_S, heartbeat_s=HEARTBEAT_S),
-    )
+    consumer = soon_missed(settings.kafka_bootstrap, Process.FILE_LOADER)
     ports = replace(app.real_ports(settings), consumer=consumer)
     ports = CrashPoints(os.environ["CHAOS_CRASH_FILE"]).around_files(ports)
     bug = BUGS.get(os.environ["CHAOS_PLANT"])

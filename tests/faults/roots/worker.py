@@ -7,27 +7,18 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from etl_worker import app
-from etl_worker.process import owner
 from etl_worker.settings import WorkerSettings
+from faults.roots.consumer import soon_missed
 from faults.roots.crashes import CrashPoints
 from faults.roots.worker_bugs import BUGS
-from tillstream.kafka.aio import AioConsumer, ConsumerPolicy
 from tillstream.observe import logs, serve
 from tillstream.observe.definitions import Process
 from tillstream.settings import load_settings
 
-SESSION_S = 3.0  # a stopped worker is missed sooner than in production, which halves the time of a run
-HEARTBEAT_S = 0.5
-
 
 async def _main(stop: asyncio.Event) -> None:
     settings = load_settings(WorkerSettings)
-    consumer = AioConsumer(
-        settings.kafka_bootstrap,
-        group=Process.ETL_WORKER,
-        client_id=owner(Process.ETL_WORKER),
-        policy=ConsumerPolicy(session_s=SESSION_S, heartbeat_s=HEARTBEAT_S),
-    )
+    consumer = soon_missed(settings.kafka_bootstrap, Process.ETL_WORKER)
     ports = replace(app.real_ports(settings), consumer=consumer)
     ports = CrashPoints(os.environ["CHAOS_CRASH_FILE"]).around(ports)
     with ExitStack() as planted:
