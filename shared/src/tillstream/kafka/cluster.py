@@ -1,13 +1,14 @@
-"""What is asked of a cluster beside its records: which one it is, and whether it has the topics."""
+"""What is asked of a cluster beside its records: which one it is, and whether it has the topics; and the clients for that."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 
 from tillstream.errors import BrokerUnavailable, Misconfigured
 from tillstream.kafka.failures import translated
@@ -30,9 +31,14 @@ async def check_topics(consumer: AIOKafkaConsumer, topics: Sequence[str], deadli
             raise
         raise BrokerUnavailable("Kafka does not list its topics.") from error
     if missing:
-        raise Misconfigured(
-            f"Kafka has no topic {', '.join(missing)}; `tillstream topics` creates what is missing."
-        )
+        raise missing_topics(missing)
+
+
+def missing_topics(topics: Iterable[str]) -> Misconfigured:
+    """The error for topics that are not there."""
+    return Misconfigured(
+        f"Kafka has no topic {', '.join(topics)}; `tillstream topics` creates what is missing."
+    )
 
 
 async def cluster_id(bootstrap: str, deadline_s: float) -> str:
@@ -45,8 +51,26 @@ async def cluster_id(bootstrap: str, deadline_s: float) -> str:
 
 
 def make_admin(bootstrap: str, deadline_s: float) -> AIOKafkaAdminClient:
-    """A client that is not started yet, each of whose requests may take that long."""
+    """Like the other two not started yet; each of its requests may take that long."""
     return AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
+
+
+def make_client(bootstrap: str, client_id: str, deadline_s: float) -> AIOKafkaClient:
+    """For requests that no other client of aiokafka's makes."""
+    return AIOKafkaClient(
+        bootstrap_servers=bootstrap, client_id=client_id, request_timeout_ms=int(deadline_s * MS)
+    )
+
+
+def make_reader(bootstrap: str, client_id: str, deadline_s: float) -> AIOKafkaConsumer:
+    """A consumer in no group, which is asked where logs begin and end."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        group_id=None,
+        enable_auto_commit=False,
+        request_timeout_ms=int(deadline_s * MS),
+    )
 
 
 async def cluster_of(admin: AIOKafkaAdminClient) -> str:
@@ -69,14 +93,8 @@ async def in_the_end(close: Callable[[], Awaitable[object]]) -> AsyncIterator[No
 
 async def ask_log_ends(bootstrap: str, client_id: str, places: Collection[Place], deadline_s: float) -> None:
     """Ask where logs end, on a connection of its own. Raises BrokerUnavailable where Kafka does not say so of each."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        client_id=client_id,
-        group_id=None,
-        enable_auto_commit=False,
-        request_timeout_ms=int(deadline_s * MS),
-    )
+    reader = make_reader(bootstrap, client_id, deadline_s)
     with translated():
-        async with in_the_end(consumer.stop), asyncio.timeout(deadline_s):
-            await consumer.start()
-            await consumer.end_offsets([TopicPartition(*place) for place in places])
+        async with in_the_end(reader.stop), asyncio.timeout(deadline_s):
+            await reader.start()
+            await reader.end_offsets([TopicPartition(*place) for place in places])

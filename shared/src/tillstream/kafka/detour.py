@@ -11,6 +11,7 @@ from aiokafka import errors as kafka
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest
 
+from tillstream.kafka.cluster import in_the_end, make_client
 from tillstream.kafka.failures import translated
 from tillstream.kafka.log_format import Stretch, read_stretch
 from tillstream.kafka.records import Place
@@ -20,7 +21,6 @@ PLACE_BYTES = 64 * 1024
 RESPONSE_BYTES = 1024 * 1024
 ANY_BYTES = 1
 READ_UNCOMMITTED = 0
-MS = 1_000
 
 
 async def read_around(
@@ -30,21 +30,16 @@ async def read_around(
 
     Opens a connection of its own and closes it: this is rare. Raises BrokerUnavailable, Misconfigured.
     """
-    client = AIOKafkaClient(
-        bootstrap_servers=bootstrap, client_id=client_id, request_timeout_ms=int(deadline_s * MS)
-    )
-    try:
-        with translated():
-            async with asyncio.timeout(deadline_s):
-                await client.bootstrap()
-                await client.set_topics({place.topic for place in positions})
-                found: dict[Place, Stretch] = {}
-                for leader, places in _by_leader(client, positions).items():
-                    answer = await client.send(leader, _request(places, positions))
-                    found |= _stretches(answer, positions)
-                return found
-    finally:
-        await client.close()
+    client = make_client(bootstrap, client_id, deadline_s)
+    with translated():
+        async with in_the_end(client.close), asyncio.timeout(deadline_s):
+            await client.bootstrap()
+            await client.set_topics({place.topic for place in positions})
+            found: dict[Place, Stretch] = {}
+            for leader, places in _by_leader(client, positions).items():
+                answer = await client.send(leader, _request(places, positions))
+                found |= _stretches(answer, positions)
+            return found
 
 
 def _by_leader(client: AIOKafkaClient, positions: Mapping[Place, int]) -> dict[int, list[Place]]:

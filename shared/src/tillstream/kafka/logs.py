@@ -3,17 +3,15 @@
 import asyncio
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient
 
-from tillstream.errors import Misconfigured
-from tillstream.kafka.cluster import cluster_of, in_the_end, make_admin
+from tillstream.kafka.cluster import cluster_of, in_the_end, make_admin, make_reader, missing_topics
 from tillstream.kafka.failures import translated
 from tillstream.kafka.records import LogIdentity, Place
 from tillstream.kafka.topic_ids import TopicIds
 
-MS = 1_000
 OPERATOR = "operator"
 
 
@@ -34,27 +32,22 @@ class Logs(NamedTuple):
 async def read_logs(bootstrap: str, topic: str, deadline_s: float) -> Logs:
     """Raises Misconfigured for a topic that is not there, BrokerUnavailable when Kafka does not answer in time."""
     admin = make_admin(bootstrap, deadline_s)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        request_timeout_ms=int(deadline_s * MS),
-    )
+    reader = make_reader(bootstrap, OPERATOR, deadline_s)
     ids = TopicIds(bootstrap, OPERATOR, deadline_s)
     with translated():
         async with (
             in_the_end(admin.close),
-            in_the_end(consumer.stop),
+            in_the_end(reader.stop),
             in_the_end(ids.close),
             asyncio.timeout(deadline_s),
         ):
             await admin.start()
-            await consumer.start()
+            await reader.start()
             cluster_id = await cluster_of(admin)
             partitions = await _partitions(admin, topic)
             topic_id = (await ids.ask([topic])).get(topic)
-            starts = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
+            starts = await reader.beginning_offsets(partitions)
+            ends = await reader.end_offsets(partitions)
     logs = {Place(*each): Log(starts[each], ends[each]) for each in partitions}
     return Logs(LogIdentity(cluster_id, topic_id), logs)
 
@@ -62,5 +55,5 @@ async def read_logs(bootstrap: str, topic: str, deadline_s: float) -> Logs:
 async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:
     [described] = await admin.describe_topics([topic])
     if described["error_code"] == kafka.UnknownTopicOrPartitionError.errno:
-        raise Misconfigured(f"Kafka has no topic {topic}; `tillstream topics` creates what is missing.")
+        raise missing_topics([topic])
     return [TopicPartition(topic, each["partition"]) for each in described["partitions"]]

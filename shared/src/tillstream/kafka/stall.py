@@ -56,11 +56,11 @@ class StallWatch:
             self._others_answered_at = None
             return
         now = self._clock.monotonic()
-        since = self._others_answered_at = (
-            now if self._others_answered_at is None else self._others_answered_at
-        )
-        if now - since > OTHERS_ANSWERED_S:
-            raise Stalled(f"Kafka answers others, but not this process's client, for {now - since:.0f} s.")
+        if self._others_answered_at is None:
+            self._others_answered_at = now
+        deaf_s = now - self._others_answered_at
+        if deaf_s > OTHERS_ANSWERED_S:
+            raise Stalled(f"Kafka answers others, but not this process's client, for {deaf_s:.0f} s.")
 
     def measured(self, standing: Mapping[Place, tuple[int, int]]) -> None:
         """Next offset and log end of everything that should move. Raises Stalled."""

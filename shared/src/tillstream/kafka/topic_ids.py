@@ -25,11 +25,11 @@ from aiokafka.protocol.types import (
 )
 
 from tillstream.errors import BrokerUnavailable
+from tillstream.kafka.cluster import make_client
 from tillstream.kafka.failures import translated
 
 METADATA, VERSION = 3, 10
 UUID_BYTES = 16
-MS = 1_000
 NO_ID = UUID(int=0)
 
 
@@ -151,11 +151,7 @@ class TopicIds:
             raise
 
     async def _connected(self) -> AIOKafkaClient:
-        client = AIOKafkaClient(
-            bootstrap_servers=self._bootstrap,
-            client_id=self._client_id,
-            request_timeout_ms=int(self._deadline_s * MS),
-        )
+        client = make_client(self._bootstrap, self._client_id, self._deadline_s)
         try:
             await client.bootstrap()
         except BaseException:

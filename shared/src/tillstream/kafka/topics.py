@@ -1,18 +1,17 @@
 """Creates the topics that are missing and compares those that exist with what they should be. Nothing is ever changed."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from tillstream.errors import BrokerUnavailable, Misconfigured
+from tillstream.errors import Misconfigured
+from tillstream.kafka.cluster import MS, in_the_end, make_admin
 from tillstream.kafka.failures import translate, translated
 
-MS = 1_000
 LOOK_EVERY_S = 0.05
 NO_ERROR = kafka.NoError.errno
 UNKNOWN_TOPIC = kafka.UnknownTopicOrPartitionError.errno
@@ -43,29 +42,17 @@ async def ensure_topics(
     Returns once every partition has a leader. Raises Misconfigured with one sentence per difference,
     BrokerUnavailable when Kafka does not answer within `deadline_s`.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(deadline_s * MS))
-    try:
-        with _answered(deadline_s):
-            async with asyncio.timeout(deadline_s):
-                await admin.start()
-                missing = await _missing(admin, specs)
-                await _create(admin, missing, replicas, deadline_s)
-                await _wait_for_leaders(admin, specs)
-                problems = [*await _wrong_partitions(admin, specs), *await _wrong_configs(admin, specs)]
-    finally:
-        await admin.close()
+    admin = make_admin(bootstrap, deadline_s)
+    with translated():
+        async with in_the_end(admin.close), asyncio.timeout(deadline_s):
+            await admin.start()
+            missing = await _missing(admin, specs)
+            await _create(admin, missing, replicas, deadline_s)
+            await _wait_for_leaders(admin, specs)
+            problems = [*await _wrong_partitions(admin, specs), *await _wrong_configs(admin, specs)]
     if problems:
         raise Misconfigured(" ".join(problems))
     return [spec.name for spec in missing]
-
-
-@contextmanager
-def _answered(deadline_s: float) -> Iterator[None]:
-    try:
-        with translated():
-            yield
-    except TimeoutError as error:
-        raise BrokerUnavailable(f"Kafka did not do it within {deadline_s:g} s.") from error
 
 
 def _meaning(code: int, said: str) -> Exception:
