@@ -8,16 +8,16 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from ingest_api.request_headers import RequestHeaders
 from tillstream.contracts.entities import EVENTS_TOPIC
-from tillstream.contracts.rules import AHEAD, EARLIEST, MAX_ID, EventTypeName, Rules
+from tillstream.contracts.plain_events import ID_CHARS, PlainId
+from tillstream.contracts.rules import AHEAD, EARLIEST, EventTypeName, Rules
 from tillstream.kafka.records import Outgoing
 
-ID_CHARS = 36
 _LINE_END_CHARS = 1
 # A whole slice is matched at once, a line each; that no text hides a line end of its own is seen from the length of all
 # ids, and from `fromisoformat`, which takes none.
@@ -27,14 +27,12 @@ _PLAIN_TIMES = re.compile(
 ).fullmatch
 _key = b"%d".__mod__
 
-_Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
-
 
 class _Form(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     event_id: str | msgspec.UnsetType = msgspec.UNSET
-    user_id: _Id
+    user_id: PlainId
     event_type: EventTypeName
-    product_id: _Id | msgspec.UnsetType = msgspec.UNSET
+    product_id: PlainId | msgspec.UnsetType = msgspec.UNSET
     event_timestamp: str
 
 

@@ -5,12 +5,10 @@ contents under one id counts. This only tells a client its mistake while it can 
 """
 
 from collections import OrderedDict
-from hashlib import blake2b
 
+from tillstream.contracts.records import payload_hash
 from tillstream.http.problems import Problem
 from tillstream.observe.metrics import Metrics
-
-HASH_BYTES = 16
 
 
 class UsedKeys:
@@ -28,8 +26,9 @@ class UsedKeys:
         """Raises Problem 422 when the same key of the same source came with another body. Without a key it does nothing."""
         if key is None:
             return Use(self, b"", is_new=False)
-        name = _hash(f"{route}\n{source}\n{key}".encode())  # neither of the first two may hold a line end
-        digest = _hash(body)
+        # Neither of the first two may hold a line end.
+        name = payload_hash(f"{route}\n{source}\n{key}".encode())
+        digest = payload_hash(body)
         known = self._bodies.get(name)
         if known is not None and known != digest:
             self._metrics.ingest_key_conflicts.inc()
@@ -57,7 +56,3 @@ class Use:
     def drop(self) -> None:
         if self._is_new:
             self._keys.forget(self._name)
-
-
-def _hash(value: bytes) -> bytes:
-    return blake2b(value, digest_size=HASH_BYTES).digest()

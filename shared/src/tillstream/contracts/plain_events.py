@@ -39,17 +39,17 @@ _ID_MARKS = {8: "-", 13: "-", 18: "-", 23: "-"}
 _TIME_MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":"}
 _TIME_FORMS = {20: {**_TIME_MARKS, 19: "Z"}, 27: {**_TIME_MARKS, 19: ".", 26: "Z"}}
 
-_Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+PlainId = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 
 
 class PlainForm(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """What an event has in plain form; the texts are still to be looked at."""
 
     event_id: str
-    user_id: _Id
+    user_id: PlainId
     event_type: EventTypeName
     event_timestamp: str
-    product_id: _Id | None = None
+    product_id: PlainId | None = None
 
 
 _decode = msgspec.json.Decoder(PlainForm).decode

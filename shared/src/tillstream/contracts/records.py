@@ -113,7 +113,7 @@ def content_hash(entity: Entity, content: Mapping[str, Any]) -> bytes:
 
 
 def payload_hash(payload: bytes) -> bytes:
-    """16 bytes for what was refused, so that the same bytes are known again."""
+    """16 bytes by which the same bytes are known again, as those of what was refused."""
     return blake2b(payload, digest_size=HASH_BYTES).digest()
 
 

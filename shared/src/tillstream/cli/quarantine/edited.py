@@ -3,6 +3,7 @@
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tillstream.cli.quarantine.entries import Entry
@@ -31,13 +32,11 @@ NOT_KEPT = Unfit(
 def to_line(entry: Entry) -> bytes:
     """One line of an export, without its end: the payload as JSON where that loses nothing, else in base64."""
     head = {"id": entry.id, "reason": entry.reason, "message": entry.message}
-    try:
+    with suppress(MalformedJson):
         value = parse_json(entry.payload)
-    except MalformedJson:
-        return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
-    if _without_loss(value) is None:
-        return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
-    return dump_json({**head, _PAYLOAD: value})
+        if _without_loss(value) is not None:
+            return dump_json({**head, _PAYLOAD: value})
+    return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
 
 
 def read_lines(lines: Iterable[bytes], limit: int) -> dict[int, bytes]:

@@ -101,7 +101,7 @@ async def find_entry(conn: AsyncConnection, entry_id: int) -> Entry:
     """Raises WrongOption where there is none of that id."""
     async for page in Entries().read(conn, Filters(ids=(entry_id,)), 1):
         return page[0]
-    raise WrongOption(f"ID must be that of an entry, and there is no entry {entry_id}.")
+    raise _no_entry(entry_id)
 
 
 async def refuse_unknown(conn: AsyncConnection, ids: tuple[int, ...]) -> None:
@@ -113,7 +113,11 @@ async def refuse_unknown(conn: AsyncConnection, ids: tuple[int, ...]) -> None:
     }
     for entry_id in ids:
         if entry_id not in known:
-            raise WrongOption(f"ID must be that of an entry, and there is no entry {entry_id}.")
+            raise _no_entry(entry_id)
+
+
+def _no_entry(entry_id: int) -> WrongOption:
+    return WrongOption(f"ID must be that of an entry, and there is no entry {entry_id}.")
 
 
 def more_sentence(count: int, last: int) -> str:
