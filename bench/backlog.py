@@ -9,17 +9,18 @@ from uuid import UUID, uuid4
 import psycopg
 from aiokafka import AIOKafkaProducer
 
+from own_stack import scalar
 from tillstream.contracts.entities import EVENTS_TOPIC, USERS_TOPIC, Entity
 from tillstream.contracts.envelope import headers_for
 from tillstream.contracts.ids import new_id
 from tillstream.contracts.parsing import dump_json
+from tillstream.contracts.topics import RECORD_PARTITIONS
 from tillstream.kafka.partitions import partition_of
 
 USERS = 10_000
 PRODUCTS = 1_000
 REQUEST = 500  # events that share a moment of acceptance, as those of one request do
 BATCH_BYTES = 512 * 1024
-PARTITIONS = 12
 TYPES = ("page_view", "page_view", "page_view", "add_to_cart", "purchase")
 
 MOVED = "SELECT coalesce(sum(next_offset), 0) FROM shop.consumer_offsets WHERE topic = 'shop.events.v1'"
@@ -48,9 +49,7 @@ def event(rng: random.Random, event_id: UUID) -> dict[str, object]:
 
 def moved_to(connection: psycopg.Connection) -> int:
     """The sum of the worker's offsets in the topic of events."""
-    row = connection.execute(MOVED).fetchone()
-    assert row is not None
-    return int(row[0])
+    return scalar(connection, MOVED)
 
 
 async def fill(bootstrap: str, events: int, make_id: Callable[[], UUID] = new_id, seed: int = 1) -> None:
@@ -62,7 +61,7 @@ async def fill(bootstrap: str, events: int, make_id: Callable[[], UUID] = new_id
     await producer.start()
     try:
         await producer.partitions_for(USERS_TOPIC)
-        builders = {place: producer.create_batch() for place in range(PARTITIONS)}
+        builders = {place: producer.create_batch() for place in range(RECORD_PARTITIONS)}
         accepted_at = datetime.now(UTC)
         for number in range(events):
             if number % REQUEST == 0:
@@ -77,7 +76,7 @@ async def fill(bootstrap: str, events: int, make_id: Callable[[], UUID] = new_id
                 accepted_at=accepted_at,
                 position=number % REQUEST,
             )
-            place = partition_of(key, PARTITIONS)
+            place = partition_of(key, RECORD_PARTITIONS)
             value = dump_json(record)
             if builders[place].append(timestamp=None, key=key, value=value, headers=headers) is None:
                 await (await producer.send_batch(builders[place], EVENTS_TOPIC, partition=place))

@@ -6,7 +6,7 @@ import time
 import psycopg
 
 from backlog import MAKERS, fill, moved_to
-from own_stack import bootstrap
+from own_stack import bootstrap, scalar
 from tillstream_native.places import ETL_WORKER
 from tillstream_native.stack import Stack
 
@@ -23,7 +23,7 @@ def pile_up(stack: Stack, events: int, ids: str) -> None:
 def drain(stack: Stack, connection: psycopg.Connection, events: int) -> float:
     """Events per second from the first batch that is committed to the last; each event is in the table then."""
     connection.execute("CHECKPOINT")
-    before, start = _stored(connection), moved_to(connection)
+    before, start = stored(connection), moved_to(connection)
     stack.supervisor.start((ETL_WORKER,))
     deadline = time.monotonic() + WITHIN_S
     first: tuple[float, int] | None = None
@@ -35,11 +35,10 @@ def drain(stack: Stack, connection: psycopg.Connection, events: int) -> float:
         time.sleep(POLL_S)
     ended = time.monotonic()
     assert first is not None, "one batch took it all: take more events"
-    assert _stored(connection) == before + events, "some events are not in the table"
+    assert stored(connection) == before + events, "some events are not in the table"
     return (moved - first[1]) / (ended - first[0])
 
 
-def _stored(connection: psycopg.Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM shop.events").fetchone()
-    assert row is not None
-    return int(row[0])
+def stored(connection: psycopg.Connection) -> int:
+    """How many events are in the table."""
+    return scalar(connection, "SELECT count(*) FROM shop.events")

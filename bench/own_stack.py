@@ -55,6 +55,13 @@ def superuser(stack: Stack) -> psycopg.Connection:
     return psycopg.connect(stack.dsn("postgres"), autocommit=True)
 
 
+def scalar(connection: psycopg.Connection, statement: str) -> int:
+    """What a query says that has one row with one whole number."""
+    row = connection.execute(statement).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def peer_dsn(stack: Stack) -> str:
     """The superuser's way into the peers' database."""
     return f"{stack.dsn('postgres').rpartition('/')[0]}/{PEER_DATABASE}"

@@ -13,7 +13,7 @@ from backlog import PARENTS
 from draining import WITHIN_S, drain, pile_up
 from machine import calibration_s
 from memory import watching
-from own_stack import bootstrap, cache, make_peer_database, own_stack, peer_dsn, superuser
+from own_stack import bootstrap, cache, make_peer_database, own_stack, peer_dsn, scalar, superuser
 from peers.debezium import sink
 from results import Bar, Figure, Memory, Row, ratios
 from settings import EVENTS, RUNS
@@ -92,17 +92,17 @@ def _drained_by(
     try:
         process.start()
         deadline = time.monotonic() + WITHIN_S
-        while (stored := _one(peer, "SELECT count(*) FROM events")) < EVENTS:
+        while (stored := scalar(peer, "SELECT count(*) FROM events")) < EVENTS:
             if not process.running or time.monotonic() > deadline:
-                raise CannotRun(f"the sink stored {stored:.0f} of {EVENTS}:\n{tail(process.log)}")
+                raise CannotRun(f"the sink stored {stored} of {EVENTS}:\n{tail(process.log)}")
             time.sleep(POLL_S)
         assert stored == EVENTS, "more rows than events"
     finally:
         process.stop()
-    return _one(peer, RATE)
+    return _rate(peer)
 
 
-def _one(connection: psycopg.Connection, query: str) -> float:
-    row = connection.execute(query).fetchone()
+def _rate(peer: psycopg.Connection) -> float:
+    row = peer.execute(RATE).fetchone()
     assert row is not None
     return float(row[0])

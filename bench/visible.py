@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 
 from backlog import PARENTS, event
+from draining import stored
 from http_line import Line, get, post
 from machine import calibration_s
 from memory import watching
@@ -70,10 +71,10 @@ def _round(
     ports: Ports, connection: psycopg.Connection, moments: Sequence[float], size: int
 ) -> tuple[list[float], list[float]]:
     """Seconds until events were visible, and until POSTs left; each event is in the table then, those of which nobody asked too."""
-    before = _stored(connection)
+    before = stored(connection)
     found = asyncio.run(_Round(ports, size).run(moments))
     deadline = time.monotonic() + WITHIN_S
-    while _stored(connection) < before + len(moments) * size:
+    while stored(connection) < before + len(moments) * size:
         assert time.monotonic() < deadline, "some events never became visible"
         time.sleep(ASK_AGAIN_S)
     return found
@@ -138,9 +139,3 @@ async def _open(queue: asyncio.LifoQueue[Line], port: int, count: int) -> list[L
         await line.open()
         queue.put_nowait(line)
     return lines
-
-
-def _stored(connection: psycopg.Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM shop.events").fetchone()
-    assert row is not None
-    return int(row[0])
