@@ -58,7 +58,7 @@ def body(size: int, user_id: int = 1) -> bytes:
     return written + b" " * (size - len(written))
 
 
-async def test_under_pressure_the_client_that_takes_the_most_waits_and_others_are_served() -> None:
+async def test_under_pressure_the_client_that_takes_more_than_its_part_waits_and_others_are_served() -> None:
     async with crowded() as (bench, producer):
         greedy = [asyncio.create_task(bench.post(body(260), x_source="greedy")) for _ in range(2)]
         await eventually(lambda: producer.waiting == 2)
@@ -171,7 +171,7 @@ def filled(*seats: tuple[Client, int]) -> Room:
 
 
 def test_a_new_source_with_each_request_is_no_way_around() -> None:
-    """Of two addresses the one that holds the most waits, whatever it calls itself."""
+    """Of two addresses the one that takes more than its part waits, whatever it calls itself."""
     abuse = [(Client("there", f"name {number}"), 50) for number in range(10)]
     room = filled(*abuse, (Client("here", "shop"), 60))
     with pytest.raises(Problem) as refused:

@@ -24,7 +24,8 @@ Takes events, orders, users and products, as a JSON array, one object, or NDJSON
 - **422** means that no item was good, **503** that some item was not acknowledged: its `items` say of each good item
   what is known. Send the same body again, under the same `Idempotency-Key` (a 503 hands one out where you sent none)
   or with the `event_ids` as `event_id`: what is stored already is not stored twice.
-- **429** means that the door is under pressure and that this client holds the most of it; like a 503 it says when to come again.
+- **429** comes only while the door is under pressure, and only to a client that takes more than its part of the room; like
+  a 503 it says when to come again.
 - An amount is a JSON number or a decimal text; times without an offset are UTC.
 """
 
@@ -118,7 +119,9 @@ def responses(entity: Entity) -> dict[int | str, dict[str, Any]]:
             {"anyOf": [refused, _PARAMETER_PROBLEM]},
         ),
         429: {
-            **_described("The door is under pressure, and this client takes the most of it.", PROBLEM),
+            **_described(
+                "The door is under pressure, and this client takes more than its part of the room.", PROBLEM
+            ),
             **_RETRY_LATER,
         },
         503: {

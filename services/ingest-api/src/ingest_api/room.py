@@ -9,7 +9,7 @@ from ingest_api.drain import DrainRate
 from tillstream.http.problems import Problem, too_many, unavailable
 from tillstream.observe.metrics import Metrics
 
-# Above this share of the room there is pressure: whoever takes the most has to wait, and the rest is kept for others.
+# Above this share of the room there is pressure: who takes more than its part waits, and the rest is kept for others.
 PRESSURE_SHARE = 0.5
 LONE_ADDRESS_SHARE = 0.9
 
@@ -24,10 +24,10 @@ class Client(NamedTuple):
 class Room:
     """The bound over all requests; `seat` is one request's part of it.
 
-    Under pressure, which `pressed` may report too, whoever takes more than its part is refused by 429; 503 is for a room
-    that is full whoever asks. Parts are those of addresses, since anybody may name a new source with each request: an
-    equal one, with one more for who comes next. As long as there is a single address, as of a proxy, the source that
-    holds the most waits, and the last tenth is kept for others.
+    A 429 comes only under pressure, which `pressed` may report too, and only to a client that takes more than its part of
+    the room; 503 is for a room that is full whoever asks. Parts are those of addresses, since anybody may name a new source
+    with each request: an equal one, with one more for who comes next. As long as there is a single address, as of a proxy,
+    its part is all but the last tenth, and of its sources the one that holds the most takes more than its part.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Room:
         return Seat(self, client)
 
     def take(self, client: Client, size: int) -> None:
-        """Raises a problem when `size` more bytes do not fit (503), or should leave others their part (429)."""
+        """Raises a problem when `size` more bytes do not fit (503), or would be more than this client's part under pressure (429)."""
         if self.taken_bytes + size > self._max_bytes:
             raise unavailable("Too many requests are being read at once.", retry_after_s=self.retry_after_s())
         if self._is_under_pressure() and self._is_greedy(client, size):
@@ -93,9 +93,7 @@ class Room:
         return is_most or at_address > self._max_bytes * LONE_ADDRESS_SHARE
 
     def _throttled(self) -> Problem:
-        detail = (
-            "This door is under pressure, and nobody takes more of it than this client; others are served."
-        )
+        detail = "This door is under pressure, and this client takes more than its part of the room; others are served."
         return too_many(detail, retry_after_s=self.retry_after_s())
 
 
@@ -118,7 +116,7 @@ class Seat:
         self._held_bytes = 0
 
     def hold(self, size: int) -> None:
-        """Raises a 503 problem when the room is full, a 429 problem when this client is to leave room for others."""
+        """Raises a 503 problem when the room is full, a 429 problem when this client takes more than its part."""
         if size:  # many bodies end with an empty part
             self._room.take(self._client, size)
             self._held_bytes += size

@@ -61,7 +61,7 @@ def unavailable(
 
 
 def too_many(detail: str, *, retry_after_s: int) -> Problem:
-    """429: nothing is wrong with the request but that this client sends so many of them."""
+    """429: nothing is wrong with the request but that this client takes more than its part."""
     return Problem(429, detail, headers={"Retry-After": str(retry_after_s)})
 
 

@@ -150,7 +150,7 @@ _INGEST = (
     ),
     _counter(
         "ingest_throttled_requests",
-        "Requests answered with 429: under pressure, of the client that holds the most.",
+        "Requests answered with 429: under pressure, of a client that takes more than its part of the room.",
         _APIS[:1],
     ),
     _counter(
