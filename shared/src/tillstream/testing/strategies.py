@@ -22,6 +22,9 @@ from tillstream.testing.builders import ACCEPTED_AT, RULES
 # For property tests of the unit tier. The machine may be busy, so no single example has a deadline.
 QUICK = settings(max_examples=30, deadline=None)
 
+# What comes to a door as the id of a user or product, in JSON, and as the type of an event: right, almost right and wrong.
+ID_TEXTS = ("1", "7", "0", "-1", "1.0", "1e2", '"1"', "true", "null", str(MAX_ID), str(MAX_ID + 1), "01")
+TYPE_NAMES = (*EVENT_TYPES, "Purchase", "", "page_veiw")
 MAX_CENTS = 10**12 - 1
 _EARLIEST_DRAWN = datetime(2000, 1, 3, tzinfo=UTC)
 _LATEST_DRAWN = ACCEPTED_AT - timedelta(days=2)

@@ -18,6 +18,7 @@ from tillstream.db.connections import connect
 from tillstream.errors import TillstreamError
 from tillstream.kafka.aio import AioConsumer, AioProducer, ConsumerPolicy
 from tillstream.kafka.consumer_loop import ConsumerLoop
+from tillstream.kafka.memory import MemoryConsumer
 from tillstream.kafka.policy import LoopPolicy
 from tillstream.kafka.records import Outgoing, Place, Record
 from tillstream.kafka.steps import BatchResult, Steps
@@ -222,6 +223,22 @@ class Station:
         """Wait until everything sent is in the ledger, and say what is wrong with it."""
         await self.ledger.holds(len(self.sent))
         return await self.ledger.problems(self.sent)
+
+
+def loop_in_memory(
+    consumer: MemoryConsumer, dsn: str, watch: LoopWatch | None = None, policy: LoopPolicy = QUICK_LOOP
+) -> ConsumerLoop:
+    """The toy's loop on Kafka in memory, where a broker does at once what a test wants; its topic is `toy`."""
+    return ConsumerLoop(
+        consumer,
+        lambda: connect(dsn, application_name="toy"),
+        Steps(write),
+        topics=["toy"],
+        owner="toy",
+        clock=SystemClock(),
+        watch=watch or Noted(),
+        policy=policy,
+    )
 
 
 class Crash(Exception):

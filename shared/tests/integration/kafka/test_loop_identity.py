@@ -11,15 +11,12 @@ import pytest
 
 from support.postgres import Database
 from tillstream.clock import SystemClock
-from tillstream.db.connections import connect
 from tillstream.errors import BrokerUnavailable, Misconfigured
-from tillstream.kafka.consumer_loop import ConsumerLoop
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer
 from tillstream.kafka.records import Outgoing, Place
-from tillstream.kafka.steps import Steps
 from tillstream.testing.waiting import eventually
 
-from .stations import DEADLINE_S, QUICK_LOOP, Ledger, Noted, write
+from .stations import DEADLINE_S, Ledger, Noted, loop_in_memory
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -57,16 +54,7 @@ class Toy:
         self, consumer: type[MemoryConsumer] = MemoryConsumer
     ) -> AsyncIterator[tuple["asyncio.Task[None]", Noted]]:
         watch, stop = Noted(), asyncio.Event()
-        loop = ConsumerLoop(
-            consumer(self.broker, group="toy"),
-            lambda: connect(self.dsn, application_name="toy"),
-            Steps(write),
-            topics=["toy"],
-            owner="toy",
-            clock=SystemClock(),
-            watch=watch,
-            policy=QUICK_LOOP,
-        )
+        loop = loop_in_memory(consumer(self.broker, group="toy"), self.dsn, watch)
         task = asyncio.create_task(loop.run(stop), name="toy")
         try:
             yield task, watch

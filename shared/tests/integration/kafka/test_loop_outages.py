@@ -11,18 +11,16 @@ from support.kafka import KafkaServer
 from support.ports import free_port
 from support.postgres import Database, PostgresServer
 from tillstream.clock import SystemClock
-from tillstream.db.connections import connect
 from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Misconfigured, Stalled
 from tillstream.kafka import stall
 from tillstream.kafka.cluster import ask_log_ends
-from tillstream.kafka.consumer_loop import ConsumerLoop
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Outgoing, Place, Record
 from tillstream.kafka.steps import BatchResult, Steps
 from tillstream.testing.waiting import eventually
 
-from .stations import DEADLINE_S, PARTITIONS, QUICK_LOOP, Ledger, Noted, Station, write
+from .stations import DEADLINE_S, PARTITIONS, QUICK_LOOP, Ledger, Noted, Station, loop_in_memory, write
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -91,16 +89,7 @@ async def test_a_worker_that_starts_without_its_servers_waits_for_them(
     await ledger.create()
     broker.up = False
     await asyncio.to_thread(postgres_server.stop)
-    loop = ConsumerLoop(
-        MemoryConsumer(broker, group="toy"),
-        lambda: connect(database.worker_dsn, application_name="toy"),
-        Steps(write),
-        topics=["toy"],
-        owner="toy",
-        clock=SystemClock(),
-        watch=watch,
-        policy=QUICK_LOOP,
-    )
+    loop = loop_in_memory(MemoryConsumer(broker, group="toy"), database.worker_dsn, watch)
     stop = asyncio.Event()
     running = asyncio.create_task(loop.run(stop))
     await eventually(lambda: watch.waits.count("kafka") > 1)
@@ -176,15 +165,8 @@ async def test_a_client_that_delivers_nothing_although_there_is_something_ends_t
     broker.create_topic("toy", 2)
     broker.silent = True
     await broker.append(Place("toy", 1), Outgoing("toy", b"k", b"v"))
-    loop = ConsumerLoop(
-        MemoryConsumer(broker, group="toy"),
-        lambda: connect(database.worker_dsn, application_name="toy"),
-        Steps(write),
-        topics=["toy"],
-        owner="toy",
-        clock=SystemClock(),
-        policy=replace(QUICK_LOOP, lagging_s=0.3),
-    )
+    impatient = replace(QUICK_LOOP, lagging_s=0.3)
+    loop = loop_in_memory(MemoryConsumer(broker, group="toy"), database.worker_dsn, policy=impatient)
     with pytest.raises(Stalled):
         await asyncio.wait_for(loop.run(asyncio.Event()), DEADLINE_S)
 
@@ -197,16 +179,7 @@ async def test_a_member_in_reserve_is_ready_again_after_an_outage(
     broker.create_topic("toy", 1)
     owner, reserve = MemoryConsumer(broker, group="toy"), MemoryConsumer(broker, group="toy")
     await owner.start(["toy"], Rebalance(0.0))
-    loop = ConsumerLoop(
-        reserve,
-        station.connect(),
-        Steps(write),
-        topics=["toy"],
-        owner="reserve",
-        clock=SystemClock(),
-        watch=watch,
-        policy=QUICK_LOOP,
-    )
+    loop = loop_in_memory(reserve, station.database.worker_dsn, watch)
     await asyncio.to_thread(postgres_server.stop)
     stop = asyncio.Event()
     running = asyncio.create_task(loop.run(stop))
@@ -246,15 +219,7 @@ async def test_a_client_that_alone_hears_nothing_ends_the_loop(
     monkeypatch.setattr(stall, "OTHERS_ANSWERED_S", 0.3)
     broker = MemoryBroker(SystemClock())
     broker.create_topic("toy", 2)
-    loop = ConsumerLoop(
-        Deaf(broker, hears=hears),
-        lambda: connect(database.worker_dsn, application_name="toy"),
-        Steps(write),
-        topics=["toy"],
-        owner="toy",
-        clock=SystemClock(),
-        policy=QUICK_LOOP,
-    )
+    loop = loop_in_memory(Deaf(broker, hears=hears), database.worker_dsn)
     with pytest.raises(Stalled, match="not this process's client"):
         async with asyncio.timeout(DEADLINE_S):
             await loop.run(asyncio.Event())

@@ -15,7 +15,7 @@ from tillstream.contracts.plain_events import SLICE, PlainEvent, PlainReader, _a
 from tillstream.contracts.records import to_json
 from tillstream.contracts.rules import AHEAD
 from tillstream.testing.builders import ACCEPTED_AT, MESSAGE_ID, UTC_ZONE, FakeRecord
-from tillstream.testing.strategies import contents, json_values
+from tillstream.testing.strategies import ID_TEXTS, TYPE_NAMES, contents, json_values
 
 pytestmark = pytest.mark.unit
 
@@ -62,27 +62,13 @@ TIMES += [
     "2024-06-01T12:00:00.12345 Z",
 ]
 TIMES += [f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" for moment in (LATEST, JUST_AHEAD)]
-NUMBERS = [
-    "1",
-    "0",
-    "-1",
-    "1.0",
-    "1e2",
-    '"1"',
-    "true",
-    "null",
-    "9223372036854775807",
-    "9223372036854775808",
-    "01",
-]
-TYPES = ["page_view", "add_to_cart", "purchase", "Purchase", "", "page_veiw"]
 MEMBERS = st.fixed_dictionaries(
     {},
     optional={
         "event_id": st.sampled_from(IDS).map(json.dumps) | st.just("null"),
-        "user_id": st.sampled_from(NUMBERS),
-        "event_type": st.sampled_from(TYPES).map(json.dumps),
-        "product_id": st.sampled_from(NUMBERS),
+        "user_id": st.sampled_from(ID_TEXTS),
+        "event_type": st.sampled_from(TYPE_NAMES).map(json.dumps),
+        "product_id": st.sampled_from(ID_TEXTS),
         "event_timestamp": st.sampled_from(TIMES).map(json.dumps) | st.just("1728988200"),
         "updated_at": st.just('"2024-06-01T12:00:00Z"'),
         "other": st.just("1"),
