@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from tillstream.errors import BrokerUnavailable
 from tillstream.kafka.failures import translated
@@ -16,13 +17,17 @@ from tillstream.kafka.metadata_pace import pace_metadata
 from tillstream.kafka.records import Outgoing, Place, PublishResult
 
 MS = 1_000
+# One or two small records: compressing them takes 17 µs and saves 70 bytes of 400, or 360 of 740.
+COMPRESS_FROM_BYTES = 1_024
+UNCOMPRESSED = 0
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerPolicy:
-    """`request_s` is how long aiokafka itself retries a batch; after that the lane goes on with the next one."""
+    """`request_s` is how long aiokafka itself retries a batch; after that the lane goes on with the next one.
+    Batches below COMPRESS_FROM_BYTES go without `compression`."""
 
     lanes: LanePolicy = field(default_factory=LanePolicy)
     request_s: float = 5.0
@@ -53,15 +58,25 @@ class _BuilderBatch:
 class _Sender:
     """Lanes' view of an AIOKafkaProducer."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: AIOKafkaProducer, batch_bytes: int) -> None:
         self._producer = producer
+        self._batch_bytes = batch_bytes
 
     async def partition_count(self, topic: str) -> int:
         with translated():
             return len(await self._producer.partitions_for(topic))
 
-    def new_batch(self) -> _BuilderBatch:
-        return _BuilderBatch(self._producer.create_batch())
+    def new_batch(self, size: int) -> _BuilderBatch:
+        if size >= COMPRESS_FROM_BYTES:
+            return _BuilderBatch(self._producer.create_batch())
+        plain = BatchBuilder(
+            self._batch_bytes,
+            UNCOMPRESSED,
+            is_transactional=False,
+            key_serializer=None,
+            value_serializer=None,
+        )
+        return _BuilderBatch(plain)
 
     async def send(self, batch: _BuilderBatch, place: Place) -> int:
         with translated():
@@ -115,7 +130,7 @@ class AioProducer:
             await producer.stop()
             raise
         self._producer = producer
-        self._lanes = Lanes(_Sender(producer), self._policy.lanes)
+        self._lanes = Lanes(_Sender(producer, self._policy.lanes.batch_bytes), self._policy.lanes)
 
     async def stop(self) -> None:
         producer, lanes = self._producer, self._lanes

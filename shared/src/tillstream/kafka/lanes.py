@@ -51,7 +51,9 @@ class BatchSender[B: Batch](Protocol):
         """Raises BrokerUnavailable while the topic is not known."""
         ...
 
-    def new_batch(self) -> B: ...
+    def new_batch(self, size: int) -> B:
+        """An empty one; `size` bytes, or more than fit, wait to be put into it."""
+        ...
 
     async def send(self, batch: B, place: Place) -> int:
         """The offset of the batch's first record, once the broker has it. Raises TillstreamError."""
@@ -207,7 +209,7 @@ class _Lane[B: Batch]:
 
     def _fill(self) -> B:
         """A batch of what waits; its pieces are `_under_way`. What its caller gave up is dropped instead."""
-        batch = self._lanes.sender.new_batch()
+        batch = self._lanes.sender.new_batch(self._queued_bytes)
         queue = self._queue
         while queue:
             chunk = queue[0]

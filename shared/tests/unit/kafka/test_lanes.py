@@ -47,7 +47,8 @@ class FakeSender:
         assert topic == "t"
         return self._partitions
 
-    def new_batch(self) -> FakeBatch:
+    def new_batch(self, size: int) -> FakeBatch:
+        assert size >= 0
         return FakeBatch(self._batch_records)
 
     async def send(self, batch: FakeBatch, place: Place) -> int:
