@@ -34,6 +34,10 @@ from tillstream_native.stack import Stack
 from tillstream_native.system import LOCALHOST, CannotRun
 
 PEERS = Path(__file__).parent / "peers"
+DOOR = "ingest-api"
+# The peers, and what makes each of them.
+FLASK, FLASK_KEPT = "Flask", "Flask with a connection kept"
+PEER_CONNECTIONS = {FLASK: "request", FLASK_KEPT: "kept"}
 PEER_PORT = 8101
 SEED = 1
 SECONDS_OF_30_DAYS = 30 * 86_400
@@ -82,8 +86,10 @@ def measure() -> list[Row]:
         connection = opened.enter_context(make_peer_database(stack))
         if PEER_FSYNC == "off":
             opened.enter_context(switched_off(connection, "fsync"))
-        peer = opened.enter_context(_peer(stack, place))
-        ports = {"door": stack.ports.ingest, "peer": peer.program.ports[0]}
+        ports = {DOOR: stack.ports.ingest}
+        for port, name in enumerate(PEER_CONNECTIONS, PEER_PORT + stack.ports.offset):
+            opened.enter_context(_peer(stack, place, name, port))
+            ports[name] = port
         return [_compare(load, _write_bodies(place / load.name, load), ports, stack) for load in LOADS]
 
 
@@ -98,18 +104,22 @@ def _compare(load: Load, folder: Path, ports: Mapping[str, int], stack: Stack) -
                 runs[name].append(run := _wrk(port, load, folder, SECONDS))
                 told(f"{load.name}, {name}", per_second=run.per_second, p99_ms=run.p99_ms, failed=run.failed)
             additions.append(calibration_s())
-    return _row(load, runs["door"], runs["peer"], additions, watch)
+    return _row(load, runs, additions, watch)
 
 
-def _row(load: Load, door: list[Run], peer: list[Run], additions: list[float], watch: Watch) -> Row:
-    mine, others = [run.per_second for run in door], [run.per_second for run in peer]
+def _row(load: Load, runs: Mapping[str, list[Run]], additions: list[float], watch: Watch) -> Row:
+    rates = {name: [run.per_second for run in some] for name, some in runs.items()}
+    p99 = {name: [run.p99_ms for run in some] for name, some in runs.items()}
+    failed = {f"{name}, failed requests": [run.failed for run in some] for name, some in runs.items()}
+    beside = {name: ratios(rates[DOOR], rates[name]) for name in PEER_CONNECTIONS}
     figures = (
-        Figure("ingest-api", load.unit, mine, Bar.AT_LEAST, load.at_least),
-        Figure("ingest-api, p99", "ms", [run.p99_ms for run in door], Bar.BELOW, load.p99_below_ms),
-        Figure("ingest-api, failed requests", "", [run.failed for run in door]),
-        Figure("Flask", load.unit, others),
-        Figure("Flask, p99", "ms", [run.p99_ms for run in peer]),
-        Figure("ingest-api beside Flask", "×", ratios(mine, others), Bar.AT_LEAST, load.times_the_peer),
+        Figure(DOOR, load.unit, rates[DOOR], Bar.AT_LEAST, load.at_least),
+        Figure(f"{DOOR}, p99", "ms", p99[DOOR], Bar.BELOW, load.p99_below_ms),
+        *(Figure(name, load.unit, rates[name]) for name in PEER_CONNECTIONS),
+        *(Figure(f"{name}, p99", "ms", p99[name]) for name in PEER_CONNECTIONS),
+        *(Figure(name, "", some) for name, some in failed.items()),
+        Figure(f"{DOOR} beside {FLASK}", "×", beside[FLASK], Bar.AT_LEAST, load.times_the_peer),
+        Figure(f"{DOOR} beside {FLASK_KEPT}", "×", beside[FLASK_KEPT]),
         Figure("3M additions", "s", additions),
     )
     settings = f"wrk, {SECONDS} s, {RUNS} runs; the peer's fsync is {PEER_FSYNC}"
@@ -163,8 +173,7 @@ def _event(rng: random.Random) -> dict[str, object]:
 
 
 @contextmanager
-def _peer(stack: Stack, place: Path) -> Iterator[Child]:
-    port = PEER_PORT + stack.ports.offset
+def _peer(stack: Stack, place: Path, name: str, port: int) -> Iterator[None]:
     gunicorn = str(peer_programs(cache()) / "gunicorn")
     command = (
         gunicorn,
@@ -173,11 +182,12 @@ def _peer(stack: Stack, place: Path) -> Iterator[Child]:
         *("--chdir", str(PEERS)),
         "flask_ingest:app",
     )
-    child = Child(Program("peer", command, place, (port,), {"PEER_DSN": peer_dsn(stack)}), place)
+    environment = {"PEER_DSN": peer_dsn(stack), "PEER_CONNECTION": PEER_CONNECTIONS[name]}
+    child = Child(Program(f"peer-{PEER_CONNECTIONS[name]}", command, place, (port,), environment), place)
     child.start()
     try:
         child.wait_until(lambda: _listens(port), START_WITHIN_S)
-        yield child
+        yield
     finally:
         child.stop()
 

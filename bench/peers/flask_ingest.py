@@ -2,7 +2,9 @@
 
     gunicorn --workers 2 --bind 127.0.0.1:8101 flask_ingest:app        with PEER_DSN in the environment
 
-It checks what one checks by hand, takes a batch or nothing, and answers after the commit.
+It checks what one checks by hand, takes a batch or nothing, and answers after the commit. Each request has a connection of its
+own, closed when it ends, as in Flask's tutorial (https://flask.palletsprojects.com/en/stable/tutorial/database/); with
+PEER_CONNECTION=kept each process keeps one for ever, which is quicker, and broken once PostgreSQL was restarted.
 """
 
 import os
@@ -11,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg2
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from psycopg2.extras import execute_batch
 
 TYPES = {"page_view", "add_to_cart", "purchase"}
@@ -22,7 +24,23 @@ ON CONFLICT (event_id) DO NOTHING
 """
 
 app = Flask(__name__)
-connection = psycopg2.connect(os.environ["PEER_DSN"])
+dsn = os.environ["PEER_DSN"]
+kept = psycopg2.connect(dsn) if os.environ.get("PEER_CONNECTION") == "kept" else None
+
+
+def get_db() -> "psycopg2.extensions.connection":
+    """The connection of this request."""
+    if "db" not in g:
+        g.db = kept or psycopg2.connect(dsn)
+    return g.db
+
+
+@app.teardown_appcontext
+def close_db(_error: BaseException | None) -> None:
+    """Called when a request ends."""
+    connection = g.pop("db", None)
+    if connection is not None and connection is not kept:
+        connection.close()
 
 
 @app.post("/ingest/events")
@@ -34,6 +52,7 @@ def ingest() -> tuple[Response, int]:
         rows = [_row(item) for item in items]
     except (KeyError, TypeError, ValueError) as error:
         return jsonify(error=str(error)), 422
+    connection = get_db()
     with connection, connection.cursor() as cursor:
         execute_batch(cursor, INSERT, rows, page_size=PAGE_SIZE)
     return jsonify(inserted=len(rows), event_ids=[row[0] for row in rows]), 202
