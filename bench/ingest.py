@@ -118,8 +118,10 @@ def _row(load: Load, runs: Mapping[str, list[Run]], additions: list[float], watc
         *(Figure(name, load.unit, rates[name]) for name in PEER_CONNECTIONS),
         *(Figure(f"{name}, p99", "ms", p99[name]) for name in PEER_CONNECTIONS),
         *(Figure(name, "", some) for name, some in failed.items()),
-        Figure(f"{DOOR} beside {FLASK}", "×", beside[FLASK], Bar.AT_LEAST, load.times_the_peer),
-        Figure(f"{DOOR} beside {FLASK_KEPT}", "×", beside[FLASK_KEPT]),
+        *(
+            Figure(f"{DOOR} beside {name}", "×", beside[name], Bar.AT_LEAST, load.times_the_peer)
+            for name in PEER_CONNECTIONS
+        ),
         Figure("3M additions", "s", additions),
     )
     settings = f"wrk, {SECONDS} s, {RUNS} runs; the peer's fsync is {PEER_FSYNC}"
