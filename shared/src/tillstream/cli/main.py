@@ -18,7 +18,10 @@ def main(argv: list[str] | None = None) -> int:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(subparsers)
-    args = parser.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    if not all(map(_is_text, given)):
+        parser.error("arguments must be UTF-8.")
+    args = parser.parse_args(given)
     try:
         code = int(args.run(args))
         sys.stdout.flush()
@@ -32,3 +35,8 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _is_text(argument: str) -> bool:
+    """Python hands bytes that are no UTF-8 on as lone surrogates, which cannot be printed."""
+    return argument.isprintable() or not any("\ud800" <= char <= "\udfff" for char in argument)

@@ -22,8 +22,8 @@ WHERE = "SELECT topic, kafka_partition, epoch, next_offset FROM shop.consumer_of
 PROGRESS = """
 INSERT INTO shop.partition_progress
   (topic, kafka_partition, next_offset, log_end, measured_at, stopped_at, stop_reason)
-VALUES ('a', 0, 5, 9, now(), NULL, NULL), ('a', 1, 5, 9, now() - interval '1 hour', '2024-06-01Z', 'too many'),
-  ('b', 0, 5, 9, now(), '2024-06-01Z', 'too many')
+VALUES ('a', 0, 5, 9, now(), NULL, NULL), ('a', 1, 5, 9, now() - interval '1 hour', '2024-06-01Z', 'too many.'),
+  ('b', 0, 5, 9, now(), '2024-06-01Z', 'too many.')
 """
 
 
@@ -89,7 +89,7 @@ async def test_all_are_resumed_or_those_that_were_named(
 ) -> None:
     await station.ledger.execute(PROGRESS)
     said = await tillstream("partitions", "resume", *arguments)
-    assert said.out.count("goes on; it was stopped since 2024-06-01T00:00:00Z: too many.") == 2 - len(left)
+    assert said.out.count("goes on; it was stopped since 2024-06-01T00:00:00Z: too many.\n") == 2 - len(left)
     marked = await station.ledger.execute(
         "SELECT topic FROM shop.partition_progress WHERE stopped_at IS NOT NULL OR stop_reason IS NOT NULL"
     )

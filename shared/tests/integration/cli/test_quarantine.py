@@ -234,15 +234,27 @@ async def test_waiting_prints_the_answers(tillstream: Tillstream, shop: Shop) ->
     asking = asyncio.create_task(tillstream("quarantine", "replay", "--all", "--wait", "30"))
     await eventually(shop.replay)
     said = await asking
-    assert said.code == 0
+    assert said.code == wishing.EXIT_NOT_MET
     assert [f"{each}: quarantined (negative_amount)" for each in ids] == said.out.splitlines()[1:3]
-    assert said.out.splitlines()[3] == "2 of 2 requests answered: quarantined 2."
+    assert said.out.splitlines()[3:] == [
+        "2 of 2 requests answered: quarantined 2.",
+        "2 records were refused again; `tillstream quarantine list` shows what is wrong now.",
+    ]
+
+
+async def test_waiting_ends_well_where_all_is_applied(tillstream: Tillstream, shop: Shop) -> None:
+    await refuse(shop, 2)
+    mended = ("quarantine", "fix", "--all", "--patch", '{"price": 1.50}', "--wait", "30")
+    asking = asyncio.create_task(tillstream(*mended))
+    await eventually(shop.replay)
+    said = await asking
+    assert (said.code, said.out.splitlines()[-1]) == (0, "2 of 2 requests answered: stored 2.")
 
 
 async def test_waiting_ends_at_its_deadline(tillstream: Tillstream, shop: Shop) -> None:
     await refuse(shop, 1)
     said = await tillstream("quarantine", "replay", "--all", "--wait", "1")
-    assert said.code == wishing.EXIT_UNANSWERED
+    assert said.code == wishing.EXIT_NOT_MET
     assert "0 of 1 request answered" in said.out
     assert "After 1 s the others wait for etl-worker" in said.out
     assert len((await tillstream("quarantine", "requests", "--open")).out.splitlines()) == 2

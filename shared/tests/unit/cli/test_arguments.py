@@ -67,3 +67,10 @@ def test_who_asks_must_be_a_name(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_server_that_is_away_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quarantine", "list"]) == 1
     assert capsys.readouterr().err.startswith("tillstream: connection failed")
+
+
+def test_an_argument_that_is_no_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["quarantine", "list", "--source", "\udcff"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "tillstream: arguments must be UTF-8.\n"

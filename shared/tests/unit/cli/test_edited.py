@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -117,7 +118,7 @@ def test_a_lone_surrogate_and_its_replacement_are_not_the_same() -> None:
 def test_an_export_that_nobody_edited_changes_nothing(payload: bytes) -> None:
     line = to_line(entry(payload))
     assert b"\n" not in line
-    assert is_same(read_lines([line + b"\n"], 1)[5], payload)
+    assert is_same(read_lines(BytesIO(line + b"\n"), 1)[5], payload)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_an_export_that_nobody_edited_changes_nothing(payload: bytes) -> None:
 def test_what_json_cannot_hold_without_loss_goes_in_base64(payload: bytes) -> None:
     line = parse_json(to_line(entry(payload)))
     assert line["payload_base64"] == b64encode(payload).decode()
-    assert read_lines([dump_json(line)], 1) == {5: payload}
+    assert read_lines(BytesIO(dump_json(line)), 1) == {5: payload}
 
 
 def test_a_line_shows_id_reason_message_and_payload() -> None:
@@ -165,8 +166,22 @@ def test_true_and_one_are_not_the_same() -> None:
 )
 def test_a_wrong_line_is_named_with_the_rule(lines: list[bytes], sentence: str) -> None:
     with pytest.raises(WrongOption) as raised:
-        read_lines(lines, 3)
+        read_lines(BytesIO(b"\n".join(lines)), 3)
     assert sentence in str(raised.value)
+
+
+def test_no_more_is_read_of_a_line_than_one_may_have() -> None:
+    endless = BytesIO(b"x" * (3 * edited.MAX_LINE_BYTES))
+    with pytest.raises(WrongOption):
+        read_lines(endless, 1)
+    assert endless.tell() == edited.MAX_LINE_BYTES + 1
+
+
+def test_what_a_terminal_would_obey_is_an_escape_in_an_export() -> None:
+    payload = dump_json({"name": "a\x9b2Jb\u202ec\u2066d é"})
+    line = to_line(entry(payload))
+    assert rb"a\u009b2Jb\u202ec\u2066d " + "é".encode() in line
+    assert read_lines(BytesIO(line), 1) == {5: payload}
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,8 @@ def _resume(args: argparse.Namespace) -> int:
     async def work(conn: AsyncConnection) -> int:
         resumed = await Operator().resume(conn, args.topic, args.partition)
         for place, stopped_at, reason in resumed:
-            print(
-                f"{place} goes on; it was stopped since {when(stopped_at)}: {printable(reason or 'no reason given')}."
-            )
+            why = printable(reason or "no reason given").rstrip(".")
+            print(f"{place} goes on; it was stopped since {when(stopped_at)}: {why}.")
         if not resumed:
             print("No such partition is stopped; nothing was changed.")
         return 0 if resumed else EXIT_NOT_DONE

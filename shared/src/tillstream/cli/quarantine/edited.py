@@ -1,10 +1,11 @@
 """Payloads as people edit them: a line of an export file, or a merge patch."""
 
 import binascii
+import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple
 
 from tillstream.cli.quarantine.entries import Entry
 from tillstream.contracts.parsing import dump_json, parse_json
@@ -13,6 +14,8 @@ from tillstream.contracts.rules import MAX_ID
 from tillstream.errors import MalformedJson, WrongOption
 
 MAX_LINE_BYTES = 8 * 1024 * 1024  # a payload of 1 MiB in which every character is escaped, and the rest
+# C1 controls, and what turns the direction of writing. Within texts, where alone they can stand, JSON has an escape for them.
+_UNSHOWN = re.compile(r"[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _PAYLOAD, _BYTES = "payload", "payload_base64"
 _FIELDS = {"id", "reason", "message", _PAYLOAD, _BYTES}
 
@@ -35,14 +38,21 @@ def to_line(entry: Entry) -> bytes:
     with suppress(MalformedJson):
         value = parse_json(entry.payload)
         if _without_loss(value) is not None:
-            return dump_json({**head, _PAYLOAD: value})
-    return dump_json({**head, _BYTES: b64encode(entry.payload).decode()})
+            return _to_show({**head, _PAYLOAD: value})
+    return _to_show({**head, _BYTES: b64encode(entry.payload).decode()})
 
 
-def read_lines(lines: Iterable[bytes], limit: int) -> dict[int, bytes]:
-    """The payload of each entry in an edited export; empty lines are passed over. Raises WrongOption naming the line."""
+def _to_show(line: object) -> bytes:
+    """JSON in which a terminal finds nothing to obey: it may be looked at before it is edited."""
+    text = dump_json(line).decode()
+    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def read_lines(file: BinaryIO, limit: int) -> dict[int, bytes]:
+    """The payload of each entry in an edited export; empty lines are passed over. Raises WrongOption naming the line, also
+    for one that is longer than any that `export` writes: no more of it is read."""
     found: dict[int, bytes] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
         if not line.strip():
             continue
         entry_id, payload = _read_line(f"--file, line {number}:", line)

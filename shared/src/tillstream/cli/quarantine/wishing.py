@@ -14,8 +14,9 @@ from tillstream.cli.quarantine.entries import Entries, Entry, Filters
 from tillstream.cli.quarantine.reading import more_sentence, refuse_unknown
 from tillstream.cli.quarantine.requests import Request, Requests
 from tillstream.clock import SystemClock
+from tillstream.contracts.outcomes import OutcomeKind
 
-EXIT_UNANSWERED = 1
+EXIT_NOT_MET = 1
 # What is printed of request ids one by one; of more than that, where they begin and end.
 MAX_LISTED_IDS = 50
 MAX_LISTED_ANSWERS = 1_000
@@ -104,7 +105,8 @@ async def wish(conn: AsyncConnection, errand: Errand) -> list[Request]:
 
 
 async def wait(conn: AsyncConnection, requests: Sequence[Request], seconds: float) -> int:
-    """Waits for the worker's answers and prints them. Returns 0, or EXIT_UNANSWERED where some are missing by then."""
+    """Waits for the worker's answers and prints them. Returns 0, or EXIT_NOT_MET where one is missing by then, or is that
+    the record was refused again."""
     if not requests:
         return 0
     clock = SystemClock()
@@ -117,12 +119,14 @@ async def wait(conn: AsyncConnection, requests: Sequence[Request], seconds: floa
     print(
         f"{len(answers)} of {counted(len(requests), 'request', 'requests')} answered{': ' if answers else ''}{summary}."
     )
-    if len(answers) == len(requests):
-        return 0
-    print(
-        f"After {seconds:g} s the others wait for etl-worker; `tillstream quarantine requests --open` lists them."
-    )
-    return EXIT_UNANSWERED
+    if refused := counts[OutcomeKind.QUARANTINED]:
+        entries = counted(refused, "record was", "records were")
+        print(f"{entries} refused again; `tillstream quarantine list` shows what is wrong now.")
+    if len(answers) < len(requests):
+        print(
+            f"After {seconds:g} s the others wait for etl-worker; `tillstream quarantine requests --open` lists them."
+        )
+    return EXIT_NOT_MET if refused or len(answers) < len(requests) else 0
 
 
 async def _choose(conn: AsyncConnection, errand: Errand) -> AsyncIterator[list[Chosen]]:
