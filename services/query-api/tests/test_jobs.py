@@ -40,6 +40,9 @@ async def test_a_job_is_answered_with_its_statement(api: Api, rows: ShopRows) ->
         settled_at=LONG_AGO + timedelta(seconds=3),
         elapsed_seconds="1.600",
         duplicate_of=twin,
+        dialect=Jsonb(
+            {"columns": COLUMNS, "separator": ",", "encoding": "utf-16-le", "encoding_certainty": "detected"}
+        ),
     )
     assert await api.get(f"/jobs/{job_id}") == {
         "job_id": str(job_id),
@@ -63,6 +66,8 @@ async def test_a_job_is_answered_with_its_statement(api: Api, rows: ShopRows) ->
         "finished_at": "2024-01-01T00:00:02Z",
         "settled_at": "2024-01-01T00:00:03Z",
         "duplicate_of": str(twin),
+        "encoding": "utf-16-le",
+        "encoding_certainty": "detected",
     }
 
 
@@ -103,7 +108,9 @@ async def test_a_missing_job_is_a_problem(api: Api, path: str) -> None:
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def _refuse(rows: ShopRows, job_id: UUID, line: int, text: str, **more: object) -> UUID:
+def _refuse(
+    rows: ShopRows, job_id: UUID, line: int, text: str, encoding: str = "utf-8", **more: object
+) -> UUID:
     facts = {
         "entity": "order",
         "reason": "invalid_status",
@@ -111,7 +118,7 @@ def _refuse(rows: ShopRows, job_id: UUID, line: int, text: str, **more: object) 
         "version": VERSION,
         **more,
     }
-    return rows.refused(text.encode(), job_id=job_id, line=line, **facts)
+    return rows.refused(text.encode(encoding), job_id=job_id, line=line, **facts)
 
 
 def _read(content: bytes) -> list[dict[str, str]]:
@@ -139,6 +146,14 @@ async def test_the_rejects_file_has_the_reasons_and_the_original_columns(api: Ap
         "version": f"v{VERSION.hex()}",
         **dict(zip(COLUMNS, ["7", "1", "2024-03-01", "lost", "10.00"], strict=True)),
     }
+
+
+async def test_rejects_of_a_file_in_another_encoding_are_utf_8_like_all(api: Api, rows: ShopRows) -> None:
+    form = Jsonb({"columns": COLUMNS, "separator": ",", "encoding": "utf-16-le"})
+    job_id = rows.job("loaded_with_rejects", dialect=form)
+    _refuse(rows, job_id, 7, "7,1,2024-03-01,Zoë,10.00", "utf-16-le")
+    response = await api.client.get(f"/jobs/{job_id}/rejects.csv")
+    assert [(row["order_id"], row["status"]) for row in _read(response.content)] == [("7", "Zoë")]
 
 
 async def test_a_job_without_rejects_gives_a_header(api: Api, rows: ShopRows) -> None:

@@ -33,15 +33,15 @@ class SlowDisk(io.FileIO):
         return super().readinto(buffer)
 
 
-async def sha256(file: ClaimedFile) -> object:
-    return await file.sha256(lambda: None)
+async def survey(file: ClaimedFile) -> object:
+    return await file.survey(lambda: None)
 
 
 async def count_lines(file: ClaimedFile) -> object:
     return await file.count_lines(lambda: None)
 
 
-@pytest.mark.parametrize("reading", [sha256, count_lines])
+@pytest.mark.parametrize("reading", [survey, count_lines])
 async def test_who_else_is_on_the_loop_goes_on_while_the_disk_is_read(
     tmp_path: Path, reading: Callable[[ClaimedFile], Coroutine[Any, Any, object]]
 ) -> None:

@@ -12,6 +12,7 @@ from query_api.quarantine import MAX_SOURCES
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.reasons import Reason
+from tillstream.csv.encoding import Certainty, Encoding
 
 # An exact number literal, never a float on the way: `1329.98`.
 Exact = Annotated[Decimal, WithJsonSchema({"type": "number"})]
@@ -145,6 +146,11 @@ class Job(TypedDict):
     finished_at: datetime | None
     settled_at: datetime | None
     duplicate_of: UUID | None
+    encoding: Encoding | None
+    encoding_certainty: Annotated[
+        Certainty | None,
+        Field(description="How the encoding is known; of `assumed`, what does not fit is refused."),
+    ]
 
 
 class Jobs(TypedDict):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from query_api.database import Reader, Row
 from query_api.failures import NotThere
+from tillstream.csv.encoding import Encoding
 from tillstream.csv.rejects import Reject, render
 
 # A row is bounded at 64 KiB, so a page is at most 12.5 MiB.
@@ -25,6 +26,7 @@ class RejectsFile:
 class _Form:
     columns: Sequence[str]
     separator: str
+    encoding: Encoding
 
 
 async def open_rejects(reader: Reader, job_id: UUID) -> RejectsFile:
@@ -34,7 +36,9 @@ async def open_rejects(reader: Reader, job_id: UUID) -> RejectsFile:
         if row is None:
             raise NotThere(f"There is no file job {job_id}.")
         first_page = await session.rows("rejects_page", _after(job_id, None))
-    form = _Form(tuple(row["columns"] or ()), row["separator"] or COMMA)
+    form = _Form(
+        tuple(row["columns"] or ()), row["separator"] or COMMA, Encoding(row["encoding"] or Encoding.UTF_8)
+    )
     name = f"{job_id}__{row['file_name']}.rejects.csv"
     return RejectsFile(name, _pieces(reader, job_id, form, first_page))
 
@@ -42,7 +46,7 @@ async def open_rejects(reader: Reader, job_id: UUID) -> RejectsFile:
 async def _pieces(reader: Reader, job_id: UUID, form: _Form, page: list[Row]) -> AsyncIterator[bytes]:
     is_first = True
     while True:
-        pieces = list(render(form.columns, form.separator, map(_reject, page)))
+        pieces = list(render(form.columns, form.separator, map(_reject, page), form.encoding))
         yield b"".join(pieces if is_first else pieces[1:])
         if len(page) < ROWS_PER_PAGE:
             return

@@ -8,12 +8,12 @@ from typing import BinaryIO
 from tillstream.contracts.csv_rows import csv_columns
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Refusal
+from tillstream.csv.encoding import Certainty, Encoding, Found, look_at_opening
 from tillstream.csv.records import Record, RecordSplitter
 from tillstream.csv.rows import read_cells
 from tillstream.errors import FileRefused
 
 SEPARATORS = (",", ";", "\t", "|")
-BOM = b"\xef\xbb\xbf"
 # The columns that stand before the original ones in a rejects file.
 REJECT_COLUMNS = ("line", "reason", "message", "message_id", "version")
 MAX_SHOWN_COLUMNS = 20
@@ -33,22 +33,27 @@ class Header:
     is_rejects: bool
     next_byte: int
     next_line: int
+    encoding: Encoding = Encoding.UTF_8
+    certainty: Certainty = Certainty.ASSUMED
 
 
-def read_header(file: BinaryIO, file_name: str = "") -> Header:
+def read_header(file: BinaryIO, file_name: str = "", found: Found | None = None) -> Header:
     """Find out what the file holds. The columns decide; the name only picks whom a wrong header is compared with.
 
-    Raises FileRefused, with a code and a sentence, for an empty file, an unknown or missing column, or one that comes twice.
+    `found` is the encoding as the whole file says it; without it, its first bytes have to do. Raises FileRefused, with a code and a sentence, for an empty file, an unknown or missing column, or one that comes twice.
     """
-    start = _start(file)
-    first = _first_filled(RecordSplitter(file, SEPARATORS[0], start, 1))
+    found = found or look_at_opening(file)
+    encoding = found.encoding
+    first = _first_filled(RecordSplitter(file, SEPARATORS[0], found.start, 1, encoding))
     if first is None:
         raise FileRefused("empty_file: the file has no header row")
-    separator = _separator(first)
-    splitter = RecordSplitter(file, separator, start, 1)
-    cells = read_cells(_first_filled(splitter) or first, separator)
+    separator = _separator(first, encoding)
+    splitter = RecordSplitter(file, separator, found.start, 1, encoding)
+    cells = read_cells(_first_filled(splitter) or first, separator, encoding)
     if isinstance(cells, Refusal):
-        raise FileRefused("unreadable_header: the header row is not UTF-8 text with closed quotes")
+        raise FileRefused(
+            f"unreadable_header: the header row is not {encoding.label} text with closed quotes"
+        )
     columns = tuple(cell.lower() for cell in cells)
     return Header(
         entity=_entity(columns, file_name),
@@ -57,17 +62,14 @@ def read_header(file: BinaryIO, file_name: str = "") -> Header:
         is_rejects=is_rejects_header(columns),
         next_byte=splitter.next_byte,
         next_line=splitter.next_line,
+        encoding=encoding,
+        certainty=found.certainty,
     )
 
 
 def is_rejects_header(columns: Iterable[str]) -> bool:
     """Whether these are the columns of a rejects file."""
     return set(REJECT_COLUMNS) <= set(columns)
-
-
-def _start(file: BinaryIO) -> int:
-    file.seek(0)
-    return len(BOM) if file.read(len(BOM)) == BOM else 0
 
 
 def _first_filled(splitter: RecordSplitter) -> Record | None:
@@ -77,9 +79,10 @@ def _first_filled(splitter: RecordSplitter) -> Record | None:
     return record
 
 
-def _separator(first: Record) -> str:
+def _separator(first: Record, encoding: Encoding) -> str:
     """The separator that occurs most often; no column name contains any of them."""
-    return max(SEPARATORS, key=lambda separator: first.raw.count(separator.encode()))
+    text = first.raw.decode(encoding.value, "replace")
+    return max(SEPARATORS, key=text.count)
 
 
 def _entity(columns: Sequence[str], file_name: str) -> Entity:

@@ -1,7 +1,8 @@
 """Physical records of a file: where each one begins, on which line, and where the next one does.
 
-Everything here works on bytes. In UTF-8 no byte of a longer character equals a quote, a separator or a line end, so records
-are found without decoding, and a broken character spoils its own record only.
+Everything here works on bytes. In UTF-8 no byte of a longer character equals a quote, a separator or a line end, and in an
+8-bit encoding no other character does, so records are found without decoding, and a broken character spoils its own record
+only. UTF-16 is turned into UTF-8 block by block; bytes and places are those of the file all the same.
 """
 
 import re
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
+from tillstream.csv.encoding import Encoding
+from tillstream.csv.wide import WideReader, cut_utf8
 from tillstream.errors import FileRefused
 
 # A legal row needs below 14 KiB (five texts of 320 characters, every one a doubled quote or of four bytes). The bound also
@@ -33,7 +36,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record, without its line end. `raw` of a record that is too long is its first MAX_RECORD_BYTES."""
+    """One record, without its line end, byte for byte. `raw` of a record that is too long is its first MAX_RECORD_BYTES.
+
+    The bound is on a record in UTF-8; one in UTF-16 may have up to twice as many bytes.
+    """
 
     line: int
     raw: bytes
@@ -48,12 +54,20 @@ class RecordSplitter:
     single stray quote does not swallow the good rows after it. Lines end with LF, CRLF or CR, also mixed.
     """
 
-    def __init__(self, file: BinaryIO, separator: str, next_byte: int, next_line: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        separator: str,
+        next_byte: int,
+        next_line: int,
+        encoding: Encoding = Encoding.UTF_8,
+    ) -> None:
         self._file = file
+        self._wide = WideReader(encoding) if encoding.is_wide else None
         self._inner, self._last = _patterns(separator)
         self._buffer = b""
         self._at = 0
-        self._buffer_start = next_byte
+        self._next_byte = next_byte
         self._is_last_buffer = False
         self._line = next_line
         file.seek(next_byte)
@@ -61,7 +75,7 @@ class RecordSplitter:
     @property
     def next_byte(self) -> int:
         """Where the next record begins."""
-        return self._buffer_start + self._at
+        return self._next_byte
 
     @property
     def next_line(self) -> int:
@@ -93,13 +107,30 @@ class RecordSplitter:
         return self._take(end, found.end(), lines)
 
     def _take(self, end: int, next_start: int, lines: int, fault: Fault | None = None) -> Record:
-        record = Record(self._line, self._buffer[self._at : end], fault)
-        self._at = next_start
+        raw = self._buffer[self._at : end]
+        if self._wide is not None:
+            raw = self._wide.exact(raw)
+        record = Record(self._line, raw, fault)
+        self._move_to(next_start)
         self._line += lines
         return record
 
+    def _move_to(self, at: int) -> None:
+        """The only way forward: the place in the buffer and the one in the file move together."""
+        if self._wide is None:
+            self._next_byte += at - self._at
+        else:
+            self._next_byte += len(self._wide.exact(self._buffer[self._at : at]))
+        self._at = at
+
     def _too_long(self) -> Record:
-        record = Record(self._line, self._buffer[self._at : self._at + MAX_RECORD_BYTES], Fault.TOO_LONG)
+        raw = self._buffer[self._at : self._at + _WINDOW_BYTES]
+        shown = (
+            raw[:MAX_RECORD_BYTES]
+            if self._wide is None
+            else self._wide.exact(cut_utf8(raw, MAX_RECORD_BYTES))
+        )
+        record = Record(self._line, shown, Fault.TOO_LONG)
         first_byte = self.next_byte
         while not self._skip_to_line_end():
             if self.next_byte - first_byte > MAX_LINE_BYTES:
@@ -113,19 +144,20 @@ class RecordSplitter:
         self._fill()
         found = _LINE_END.search(self._buffer, self._at)
         if found is None:
-            self._at = len(self._buffer)
+            self._move_to(len(self._buffer))
             return self._is_last_buffer
         if found.end() == len(self._buffer) and not self._is_last_buffer:
-            self._at = found.start()  # a CR whose LF may be the next byte
+            self._move_to(found.start())  # a CR whose LF may be the next byte
             return False
-        self._at = found.end()
+        self._move_to(found.end())
         return True
 
     def _fill(self) -> None:
         while not self._is_last_buffer and len(self._buffer) - self._at < _WINDOW_BYTES:
             more = self._file.read(READ_BYTES)
             self._is_last_buffer = not more
-            self._buffer_start += self._at
+            if self._wide is not None:
+                more = self._wide.to_utf8(more)
             self._buffer = self._buffer[self._at :] + more
             self._at = 0
 

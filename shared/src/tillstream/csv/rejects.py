@@ -15,10 +15,12 @@ from uuid import UUID
 
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.reasons import Reason
-from tillstream.csv.header import BOM, REJECT_COLUMNS
+from tillstream.csv.encoding import Encoding
+from tillstream.csv.header import REJECT_COLUMNS
 from tillstream.csv.rows import split_cells
 
-# Stands in a rejects file for a byte that is no UTF-8 and for U+0000; a row that still has it was not corrected.
+BOM = b"\xef\xbb\xbf"
+# Stands in a rejects file for a byte that does not fit the encoding of its file and for U+0000; a row that still has it was not corrected.
 UNREADABLE = "\ufffd"
 # Text, whatever its digits are: a spreadsheet must not take it for a number.
 VERSION_MARK = "v"
@@ -47,24 +49,29 @@ class FirstAttempt:
     version: bytes
 
 
-def render(columns: Sequence[str], separator: str, rejects: Iterable[Reject]) -> Iterator[bytes]:
+def render(
+    columns: Sequence[str],
+    separator: str,
+    rejects: Iterable[Reject],
+    encoding: Encoding = Encoding.UTF_8,
+) -> Iterator[bytes]:
     """The bytes of a rejects file, piece by piece: a header, then a piece per reject, in the order given.
 
-    `columns` and `separator` are those of the file that `raw` comes from; it may be a rejects file itself.
+    `columns`, `separator` and `encoding` are those of the file that `raw` comes from; it may be a rejects file itself.
     """
     own = [index for index, name in enumerate(columns) if name in REJECT_COLUMNS]
     yield BOM + _line([*REJECT_COLUMNS, *_without(own, columns)])
     for each in rejects:
-        cells = _without(own, original_cells(each.raw, separator))
+        cells = _without(own, original_cells(each.raw, separator, encoding))
         identity = [str(each.line), each.reason, each.message, str(each.message_id), _text(each.version)]
         yield _line(
             [*map(neutralised, identity), *(neutralised(restored(cell) if own else cell) for cell in cells)]
         )
 
 
-def original_cells(raw: bytes, separator: str) -> list[str]:
+def original_cells(raw: bytes, separator: str, encoding: Encoding = Encoding.UTF_8) -> list[str]:
     """The cells of a refused row as they were found; all of it as one cell where its quotes are broken."""
-    text = raw.decode(errors="replace").replace("\x00", UNREADABLE)
+    text = raw.decode(encoding.value, errors="replace").replace("\x00", UNREADABLE)
     try:
         return split_cells(text, separator)
     except csv.Error:

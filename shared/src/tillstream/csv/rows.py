@@ -7,9 +7,10 @@ from typing import BinaryIO
 
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.reasons import Reason
+from tillstream.csv.encoding import Encoding
 from tillstream.csv.records import MAX_RECORD_BYTES, Fault, Record, RecordSplitter
 
-NUL = b"\x00"
+NUL = "\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,19 @@ class RowReader:
     Empty lines are no rows. Every row has as many cells as the header; another number is a refusal of that row.
     """
 
-    def __init__(self, file: BinaryIO, separator: str, width: int, next_byte: int, next_line: int) -> None:
-        self._records = RecordSplitter(file, separator, next_byte, next_line)
+    def __init__(
+        self,
+        file: BinaryIO,
+        separator: str,
+        width: int,
+        next_byte: int,
+        next_line: int,
+        encoding: Encoding = Encoding.UTF_8,
+    ) -> None:
+        self._records = RecordSplitter(file, separator, next_byte, next_line, encoding)
         self._separator = separator
         self._width = width
+        self._encoding = encoding
 
     def read_chunk(self, max_rows: int, max_bytes: int) -> Chunk:
         """At most `max_rows` rows, and no further one once `max_bytes` of the file are read. Blocks on the disk.
@@ -65,7 +75,7 @@ class RowReader:
         return Chunk(rows, self._records.next_byte, self._records.next_line, is_last)
 
     def _row(self, record: Record) -> Row:
-        cells = read_cells(record, self._separator)
+        cells = read_cells(record, self._separator, self._encoding)
         if isinstance(cells, Refusal):
             return Row(record.line, record.raw, None, cells)
         if len(cells) != self._width:
@@ -76,20 +86,16 @@ class RowReader:
         return Row(record.line, record.raw, cells)
 
 
-def read_cells(record: Record, separator: str) -> list[str] | Refusal:
+def read_cells(record: Record, separator: str, encoding: Encoding = Encoding.UTF_8) -> list[str] | Refusal:
     """The cells of a record, or why it cannot be read."""
     if record.fault is not None:
         return _refusal_of(record.fault)
-    if NUL in record.raw:
-        return Refusal(Reason.INVALID_TEXT, "The row contains the character U+0000.")
     try:
-        text = record.raw.decode()
+        text = record.raw.decode(encoding.value)
     except UnicodeDecodeError as error:
-        byte = record.raw[error.start]
-        return Refusal(
-            Reason.INVALID_TEXT,
-            f"The row is not UTF-8: byte {error.start + 1} of it is 0x{byte:02x}.",
-        )
+        return _misfit(record.raw, error.start, encoding)
+    if NUL in text:
+        return Refusal(Reason.INVALID_TEXT, "The row contains the character U+0000.")
     return split_cells(text, separator)
 
 
@@ -101,6 +107,14 @@ def split_cells(text: str, separator: str) -> list[str]:
     if '"' not in text:
         return text.split(separator)
     return next(csv.reader((text,), delimiter=separator, strict=True), [""])
+
+
+def _misfit(raw: bytes, at: int, encoding: Encoding) -> Refusal:
+    advice = " Save the file as UTF-8, or declare its encoding." if encoding is Encoding.UTF_8 else ""
+    return Refusal(
+        Reason.INVALID_TEXT,
+        f"The row is not {encoding.label}: byte {at + 1} of it is 0x{raw[at]:02x}.{advice}",
+    )
 
 
 def _refusal_of(fault: Fault) -> Refusal:

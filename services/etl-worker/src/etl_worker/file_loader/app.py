@@ -88,6 +88,7 @@ class App:
                 chunk_rows=settings.file_chunk_rows,
                 chunk_bytes=settings.file_chunk_bytes,
                 pause_at_lag=settings.file_pause_at_lag,
+                encoding=settings.file_encoding,
             ),
             commit=ports.commit,
         )

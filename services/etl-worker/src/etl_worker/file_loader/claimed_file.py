@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from etl_worker.file_loader.failures import disk_translated
+from tillstream.csv.survey import LineCount, Survey
 from tillstream.errors import FileRefused
 from tillstream.folders import open_regular
 
@@ -51,15 +52,21 @@ class ClaimedFile:
         if _look(self.file) != self._first_look:
             raise FileRefused("file_changed: the file was changed while it was being loaded")
 
-    async def sha256(self, pulse: Callable[[], None]) -> str:
-        """The hash of the whole file, in hexadecimal. `pulse` is called again and again."""
+    async def survey(self, pulse: Callable[[], None]) -> tuple[str, Survey]:
+        """The hash of the whole file, in hexadecimal, and what else there is to know of it. `pulse` is called again and again."""
         digest = hashlib.sha256()
-        await self._read_through(digest.update, pulse)
-        return digest.hexdigest()
+        survey = Survey()
+
+        def take(block: bytes) -> None:
+            digest.update(block)
+            survey.take(block)
+
+        await self._read_through(take, pulse)
+        return digest.hexdigest(), survey
 
     async def count_lines(self, pulse: Callable[[], None]) -> int:
         """Lines as an editor counts them: ended by LF, CRLF or CR; text after the last end is one more."""
-        lines = _Lines()
+        lines = LineCount()
         await self._read_through(lines.take, pulse)
         return lines.total
 
@@ -76,25 +83,6 @@ class ClaimedFile:
         block = self.file.read(BLOCK_BYTES)
         take(block)
         return bool(block)
-
-
-class _Lines:
-    """Counts them, however the blocks cut the text."""
-
-    def __init__(self) -> None:
-        self._ends = 0
-        self._last = b""
-
-    @property
-    def total(self) -> int:
-        return self._ends + (self._last not in {b"", b"\n", b"\r"})
-
-    def take(self, block: bytes) -> None:
-        if not block:
-            return
-        ends = block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
-        self._ends += ends - (self._last == b"\r" and block.startswith(b"\n"))
-        self._last = block[-1:]
 
 
 def _look(file: BinaryIO) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """The files of jobs: where they lie, what they look like, and where they go when it is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 from uuid import UUID
@@ -10,14 +10,11 @@ import structlog
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.failures import disk_translated
 from tillstream.contracts.entities import Entity
-from tillstream.csv.header import Header, read_header
+from tillstream.csv.dropped import header_of_dropped
+from tillstream.csv.encoding import Found
+from tillstream.csv.header import Header
 from tillstream.errors import FileRefused
 from tillstream.folders import REJECTS_SUFFIX, Folders, durable_file, move, stored_name
-
-# Text that is kept as it is, whatever its first line looks like.
-TEXT_SUFFIX = ".txt"
-# A file of such a name must have a header that is known; one of any other name is archived where it has not.
-CSV_SUFFIXES = (".csv", ".tsv")
 
 _log = structlog.get_logger()
 
@@ -32,18 +29,12 @@ class Desk:
         """Open a claimed file by its stored name. Raises FileRefused."""
         return ClaimedFile.open(self._folders.work / name)
 
-    def header(self, file: ClaimedFile, file_name: str) -> Header | None:
-        """What a file holds; None for text that is to be archived. Raises FileRefused."""
-        name = file_name.lower()
-        if name.endswith(TEXT_SUFFIX):
-            return None
+    def header(
+        self, file: ClaimedFile, file_name: str, find: Callable[[], Found] | None = None
+    ) -> Header | None:
+        """As `header_of_dropped`."""
         with disk_translated():
-            try:
-                return read_header(file.file, file_name)
-            except FileRefused:
-                if name.endswith(CSV_SUFFIXES):
-                    raise
-                return None
+            return header_of_dropped(file.file, file_name, find)
 
     def kind(self, name: str, file_name: str) -> Entity | None:
         """The kind of a claimed file, for the order of the queue; None where it has none or cannot be told now."""

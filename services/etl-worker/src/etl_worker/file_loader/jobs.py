@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Self
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -13,7 +13,10 @@ from psycopg.types.json import Jsonb
 from tillstream.contracts.entities import APPLY_ORDER, FILES_TOPIC, Entity
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.csv.encoding import Certainty, Encoding
+from tillstream.csv.header import Header
 from tillstream.csv.rejects import FirstAttempt, Reject
+from tillstream.csv.row_messages import Known
 from tillstream.db.queries import load
 from tillstream.errors import OwnershipLost
 from tillstream.folders import stored_name
@@ -21,6 +24,40 @@ from tillstream.kafka.fence import Fence, Session
 
 REJECTS_PAGE = 500
 _KINDS = [entity.value for entity in APPLY_ORDER]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the rows of a file are written: what its header row and its encoding were found to be."""
+
+    separator: str = ","
+    columns: Sequence[str] = ()
+    encoding: Encoding = Encoding.UTF_8
+    certainty: Certainty = Certainty.ASSUMED
+
+    @classmethod
+    def of(cls, header: Header) -> Self:
+        return cls(header.separator, header.columns, header.encoding, header.certainty)
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any] | None) -> Self | None:
+        """That of a job whose file was identified. An older release wrote no encoding, and read UTF-8 only."""
+        if stored is None:
+            return None
+        return cls(
+            stored["separator"],
+            stored["columns"],
+            Encoding(stored.get("encoding", Encoding.UTF_8)),
+            Certainty(stored.get("encoding_certainty", Certainty.ASSUMED)),
+        )
+
+    def stored(self) -> dict[str, object]:
+        return {
+            "separator": self.separator,
+            "columns": list(self.columns),
+            "encoding": self.encoding.value,
+            "encoding_certainty": self.certainty.value,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +89,9 @@ class Job:
 class Identity:
     """What a file is, as its hash and its header say."""
 
-    kind: Entity
+    header: Header
     sha256: str
     bytes: int
-    separator: str
-    columns: Sequence[str]
-    next_byte: int
-    next_line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +145,6 @@ class Ended:
     job_id: UUID
     file_name: str
     status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a message id of a rejects file stood for at its first attempt."""
-
-    entity: str
-    source: str
 
 
 class Jobs:
@@ -190,18 +215,19 @@ class Jobs:
         return job
 
     async def identify(self, conn: AsyncConnection, job: Job, identity: Identity, seconds: float) -> None:
+        header = identity.header
         cursor = await conn.execute(
             self._sql["identify"],
             {
                 "job_id": job.job_id,
                 "lease_epoch": job.lease_epoch,
-                "kind": identity.kind.value,
+                "kind": header.entity.value,
                 "sha256": identity.sha256,
                 "bytes": identity.bytes,
-                "dialect": Jsonb({"separator": identity.separator, "columns": list(identity.columns)}),
+                "dialect": Jsonb(Dialect.of(header).stored()),
                 "from_byte": job.next_byte,
-                "next_byte": identity.next_byte,
-                "next_line": identity.next_line,
+                "next_byte": header.next_byte,
+                "next_line": header.next_line,
                 "seconds": seconds,
             },
         )

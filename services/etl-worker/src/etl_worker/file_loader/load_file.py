@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -12,17 +13,19 @@ from psycopg import AsyncConnection
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.failures import disk_translated
-from etl_worker.file_loader.jobs import Ending, Identity, Job, Jobs, Statement, Step
-from etl_worker.file_loader.row_messages import RowMessage, RowMessages, keys_of, refuse_repeated_keys
+from etl_worker.file_loader.jobs import Dialect, Ending, Identity, Job, Jobs, Statement, Step
 from etl_worker.file_loader.transaction import transaction
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.apply.engine import Applied
 from tillstream.clock import Clock
 from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.csv.encoding import Encoding, Found
 from tillstream.csv.header import Header
 from tillstream.csv.rejects import FirstAttempt, render
+from tillstream.csv.row_messages import RowMessage, RowMessages, keys_of, refuse_repeated_keys
 from tillstream.csv.rows import Chunk, Row, RowReader
+from tillstream.csv.survey import Survey
 from tillstream.db.failures import translated
 from tillstream.errors import FileRefused, TransactionConflict, TransactionTimedOut
 from tillstream.kafka.batch_size import BatchSize
@@ -36,7 +39,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class LoadPolicy:
-    """`pause_at_lag`: records that wait in the stream before a file makes way, for `pause_limit_s` per chunk at most."""
+    """`pause_at_lag`: records that wait in the stream before a file makes way, for `pause_limit_s` per chunk at most.
+
+    `encoding` is that of files that are no UTF-8 and do not say what else they are; without it their rows are refused.
+    """
 
     chunk_rows: int = 5_000
     chunk_bytes: int = 4 * 1024 * 1024
@@ -45,6 +51,7 @@ class LoadPolicy:
     pause_at_lag: int = 5_000
     pause_s: float = 0.25
     pause_limit_s: float = 5.0
+    encoding: Encoding | None = None
 
 
 class Lap:
@@ -71,8 +78,7 @@ class _Run:
     job: Job
     lap: Lap
     from_byte: int
-    columns: Sequence[str] = ()
-    separator: str = ","
+    dialect: Dialect | None = None
     kind: str | None = None
 
 
@@ -108,9 +114,7 @@ class LoadFile:
         self._chunk_size = BatchSize(policy.chunk_rows)
 
     async def __call__(self, conn: AsyncConnection, job: Job) -> Statement:
-        run = _Run(conn, job, Lap(self._clock), job.next_byte, kind=job.kind)
-        if job.dialect is not None:
-            run.columns, run.separator = job.dialect["columns"], job.dialect["separator"]
+        run = _Run(conn, job, Lap(self._clock), job.next_byte, Dialect.from_stored(job.dialect), job.kind)
         try:
             with self._desk.open(job.stored_name) as file:
                 ending = await self._load(run, file)
@@ -120,10 +124,10 @@ class LoadFile:
 
     async def _load(self, run: _Run, file: ClaimedFile) -> Ending:
         job = run.job
-        sha256 = await file.sha256(self._watch.pulse)
+        sha256, survey = await file.survey(self._watch.pulse)
         if job.sha256 is not None and job.sha256 != sha256:
             raise FileRefused("file_changed: the file was changed after its first chunk was loaded")
-        header = self._desk.header(file, job.file_name)
+        header = self._desk.header(file, job.file_name, partial(self._found, run, survey))
         if header is None:
             lines = await file.count_lines(self._watch.pulse)
             return Ending("archived", run.lap(), sha256=sha256, bytes=file.size, lines=lines)
@@ -132,30 +136,28 @@ class LoadFile:
             original = await self._jobs.duplicate_of(run.conn, job, header.entity, sha256)
             if original is not None:
                 return Ending("duplicate", run.lap(), duplicate_of=original)
-        await self._load_chunks(run, file, header)
+        await self._load_chunks(run, file, header, survey)
         return Ending("loaded", run.lap())
 
+    def _found(self, run: _Run, survey: Survey) -> Found:
+        """What the file says. One that was begun is read to its end as it was begun, whatever is declared by now."""
+        found = survey.found(self._policy.encoding)
+        if run.dialect is None:
+            return found
+        return replace(found, encoding=run.dialect.encoding, certainty=run.dialect.certainty)
+
     async def _identify(self, run: _Run, header: Header, sha256: str, size: int) -> None:
-        run.columns, run.separator, run.kind = header.columns, header.separator, header.entity.value
+        run.dialect, run.kind = Dialect.of(header), header.entity.value
         if run.from_byte:
             return
-        identity = Identity(
-            kind=header.entity,
-            sha256=sha256,
-            bytes=size,
-            separator=header.separator,
-            columns=header.columns,
-            next_byte=header.next_byte,
-            next_line=header.next_line,
-        )
-        await self._jobs.identify(run.conn, run.job, identity, run.lap())
+        await self._jobs.identify(run.conn, run.job, Identity(header, sha256, size), run.lap())
         run.lap.committed()
         run.from_byte = header.next_byte
 
-    async def _load_chunks(self, run: _Run, file: ClaimedFile, header: Header) -> None:
+    async def _load_chunks(self, run: _Run, file: ClaimedFile, header: Header, survey: Survey) -> None:
         next_line = run.job.next_line if run.job.next_byte else header.next_line
         width = len(header.columns)
-        reader = RowReader(file.file, header.separator, width, run.from_byte, next_line)
+        reader = RowReader(file.file, header.separator, width, run.from_byte, next_line, header.encoding)
         maker = RowMessages(header, run.job, self._shop_timezone)
         while True:
             with disk_translated():
@@ -168,6 +170,7 @@ class LoadFile:
                 break
             await self._give_way(run.conn)
         file.check_unchanged()
+        survey.check_end(chunk.next_byte, chunk.next_line, file.size)
 
     async def _messages(
         self, run: _Run, maker: RowMessages, header: Header, rows: Sequence[Row]
@@ -269,6 +272,7 @@ class LoadFile:
             job_id=str(run.job.job_id),
             file_name=run.job.file_name,
             kind=run.kind,
+            encoding=run.dialect and run.dialect.encoding.value,
             error=ending.error,
             status=statement.status,
             rows=statement.rows,
@@ -283,9 +287,12 @@ class LoadFile:
         if not page:
             return
         header_pieces = 0
+        form = run.dialect or Dialect()
         with self._desk.rejects_file(run.job.stored_name) as out:
             while page:
-                pieces = list(render(run.columns, run.separator, (reject for _, reject in page)))
+                pieces = list(
+                    render(form.columns, form.separator, (reject for _, reject in page), form.encoding)
+                )
                 out.writelines(pieces[header_pieces:])
                 header_pieces = 1  # every page is rendered with a header of its own
                 last_id, last = page[-1]

@@ -2,13 +2,24 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from tillstream.apply.engine import DEFAULT_PARKED_FOR
+from tillstream.csv.encoding import DECLARABLE, Encoding
 from tillstream.settings import BrokerAddresses, Port, ServiceSettings
 
 FOUR_MIB = 4 * 1024 * 1024
+
+
+def _declarable(encoding: Encoding) -> Encoding:
+    if encoding not in DECLARABLE:
+        raise ValueError(f"must be one of {', '.join(DECLARABLE)}: UTF-8 and UTF-16 are found out")
+    return encoding
+
+
+DeclarableEncoding = Annotated[Encoding, AfterValidator(_declarable)]
 
 
 class LoaderSettings(ServiceSettings):
@@ -43,4 +54,9 @@ class LoaderSettings(ServiceSettings):
         default=5_000,
         ge=0,
         description="Records that wait in the stream before files make way between chunks.",
+    )
+    file_encoding: DeclarableEncoding | None = Field(
+        default=None,
+        description="Encoding of files that are no UTF-8 and have no byte order mark, such as `windows-1252`."
+        " Without it their rows with other letters than ASCII are refused: 8-bit encodings cannot be told apart.",
     )

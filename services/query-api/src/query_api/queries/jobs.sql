@@ -2,7 +2,8 @@
 -- A page of file jobs, newest first. Null for a filter means all, null for the key means the first page.
 SELECT
   job_id, file_name, source, kind, status, sha256, bytes, rows, loaded, unchanged, superseded, duplicate, parked, rejected,
-  elapsed_seconds, rows_per_second, error, created_at, finished_at, settled_at, duplicate_of
+  elapsed_seconds, rows_per_second, error, created_at, finished_at, settled_at, duplicate_of, encoding,
+  encoding_certainty
 FROM api.jobs
 WHERE (%(file_name)s::text IS NULL OR file_name = %(file_name)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
@@ -14,13 +15,14 @@ LIMIT %(limit)s
 -- One file job.
 SELECT
   job_id, file_name, source, kind, status, sha256, bytes, rows, loaded, unchanged, superseded, duplicate, parked, rejected,
-  elapsed_seconds, rows_per_second, error, created_at, finished_at, settled_at, duplicate_of
+  elapsed_seconds, rows_per_second, error, created_at, finished_at, settled_at, duplicate_of, encoding,
+  encoding_certainty
 FROM api.jobs
 WHERE job_id = %(job_id)s
 
 -- name: job_form
 -- How the rows of a job's file are to be read.
-SELECT file_name, columns, separator
+SELECT file_name, columns, separator, encoding
 FROM api.job_forms
 WHERE job_id = %(job_id)s
 

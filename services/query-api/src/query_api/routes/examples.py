@@ -110,6 +110,8 @@ JOB = {
     "finished_at": "2025-01-02T09:14:58.452Z",
     "settled_at": None,
     "duplicate_of": None,
+    "encoding": "utf-8",
+    "encoding_certainty": "whole_file",
 }
 JOBS = {"jobs": [JOB], "next_cursor": None}
 REJECTS = (

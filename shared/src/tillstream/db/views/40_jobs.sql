@@ -23,7 +23,9 @@ SELECT
     created_at,
     finished_at,
     settled_at,
-    duplicate_of
+    duplicate_of,
+    dialect ->> 'encoding' AS encoding,
+    dialect ->> 'encoding_certainty' AS encoding_certainty
 FROM shop.file_jobs
 CROSS JOIN LATERAL (
     SELECT coalesce(

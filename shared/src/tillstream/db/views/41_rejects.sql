@@ -21,7 +21,8 @@ SELECT
     job_id,
     file_name,
     dialect -> 'columns' AS columns,
-    dialect ->> 'separator' AS separator
+    dialect ->> 'separator' AS separator,
+    dialect ->> 'encoding' AS encoding
 FROM shop.file_jobs;
 
-COMMENT ON VIEW api.job_forms IS 'The columns and the separator of a job''s file, once its header was read.';
+COMMENT ON VIEW api.job_forms IS 'The columns, the separator and the encoding of a job''s file, once its header was read.';

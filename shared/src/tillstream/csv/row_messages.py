@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from etl_worker.file_loader.jobs import Job, Known
-from tillstream.contracts.csv_rows import refused_row, row_message
+from tillstream.contracts.csv_rows import JobFacts, refused_row, row_message
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message, Refusal
 from tillstream.contracts.reasons import SENTENCES, Reason
@@ -22,6 +23,24 @@ _UNKNOWN_ATTEMPT = Refusal(
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a message id of a rejects file stood for at its first attempt."""
+
+    entity: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What rows take from their job, by itself; see `JobFacts`."""
+
+    job_id: UUID
+    source: str
+    as_of: datetime | None
+    claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RowMessage:
     """The message of a row, and which first attempt it corrects, if any."""
 
@@ -32,11 +51,11 @@ class RowMessage:
 class RowMessages:
     """Makes the messages of one job's rows."""
 
-    def __init__(self, header: Header, job: Job, shop_timezone: ZoneInfo) -> None:
+    def __init__(self, header: Header, job: JobFacts, shop_timezone: ZoneInfo) -> None:
         self._entity = header.entity
         self._columns = header.columns
         self._is_rejects = header.is_rejects
-        self._job = job
+        self._facts = Facts(job.job_id, job.source, job.as_of, job.claimed_at)
         self._shop_timezone = shop_timezone
 
     def attempts(self, rows: Sequence[Row]) -> dict[int, FirstAttempt | Refusal]:
@@ -60,7 +79,7 @@ class RowMessages:
         if row.refusal is not None:
             return RowMessage(self._refused(row, row.refusal))
         if attempt is None:
-            return RowMessage(self._accepted(row, self._cells(row), self._job))
+            return RowMessage(self._accepted(row, self._cells(row), self._facts))
         if isinstance(attempt, Refusal):
             return RowMessage(self._refused(row, attempt))
         first = known.get(attempt)
@@ -70,15 +89,14 @@ class RowMessages:
 
     def _corrected(self, row: Row, attempt: FirstAttempt, first: Known) -> RowMessage:
         """An event keeps the id that its row gives it, so that a later export of the same row doubles nothing."""
-        message = self._accepted(
-            row, corrected_cells(self._cells(row)), replace(self._job, source=first.source)
-        )
+        facts = replace(self._facts, source=first.source)
+        message = self._accepted(row, corrected_cells(self._cells(row)), facts)
         is_own_id = self._entity is Entity.EVENT and message.refusal is None
         message_id = message.message_id if is_own_id else attempt.message_id
         corrected = replace(message, message_id=message_id, version=attempt.version, correction=True)
         return RowMessage(corrected, attempt)
 
-    def _accepted(self, row: Row, cells: Mapping[str, str], job: Job) -> Message:
+    def _accepted(self, row: Row, cells: Mapping[str, str], job: Facts) -> Message:
         return row_message(
             self._entity, cells, payload=row.raw, job=job, line=row.line, shop_timezone=self._shop_timezone
         )
@@ -88,7 +106,7 @@ class RowMessages:
             self._entity,
             refusal,
             payload=row.raw,
-            job=self._job,
+            job=self._facts,
             line=row.line,
             shop_timezone=self._shop_timezone,
         )
