@@ -24,6 +24,7 @@ from tillstream.clock import SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.files import FileJob, job_key, job_to_json
 from tillstream.contracts.ids import new_id
+from tillstream.csv.encoding import Encoding
 from tillstream.db.connections import connect
 from tillstream.folders import Folders, stored_name
 from tillstream.kafka.memory import MemoryBroker, MemoryConsumer, MemoryProducer
@@ -58,6 +59,7 @@ class Shop:
     app: App
     apps: list[App] = field(default_factory=list)
     claims: int = 0
+    encoding: Encoding | None = None
 
     def ports(self) -> Ports:
         """The real ones, but for Kafka."""
@@ -73,9 +75,15 @@ class Shop:
 
     def start(self, ports: Ports | None = None) -> App:
         """A new process on the same database and directory."""
-        self.app = make_app(self.database, self.folders, ports or self.ports())
+        self.app = make_app(self.database, self.folders, ports or self.ports(), self.encoding)
         self.apps.append(self.app)
         return self.app
+
+    def declare(self, encoding: Encoding | None) -> None:
+        """From now on, files that are no UTF-8 are in this encoding."""
+        if encoding != self.encoding:
+            self.encoding = encoding
+            self.start()
 
     async def crash(self) -> None:
         """The process is gone, and its connection with it."""
@@ -190,7 +198,7 @@ class Shop:
                 path.unlink()
 
 
-def make_app(database: Database, folders: Folders, ports: Ports) -> App:
+def make_app(database: Database, folders: Folders, ports: Ports, encoding: Encoding | None = None) -> App:
     settings = LoaderSettings(
         env="development",
         ops_port=0,
@@ -198,6 +206,7 @@ def make_app(database: Database, folders: Folders, ports: Ports) -> App:
         data_dir=folders.root,
         file_chunk_rows=CHUNK_ROWS,
         file_settle_s=0,
+        file_encoding=encoding,
     )
     return build(settings, ports)
 

@@ -102,7 +102,7 @@ def _entity(columns: Sequence[str], file_name: str) -> Entity:
 def _is_header(columns: Sequence[str]) -> bool:
     """Whether any name is a known one; else this may be a row, whose cells are nothing for logs and answers."""
     known = {name for entity in Entity for names in csv_columns(entity) for name in names}
-    return is_rejects_header(columns) or not known.isdisjoint(columns)
+    return is_rejects_header(columns) or not known.isdisjoint(name.strip() for name in columns)
 
 
 def _headless(file_name: str) -> str:
@@ -112,7 +112,7 @@ def _headless(file_name: str) -> str:
 
 
 def _misfit(own: set[str], columns: Sequence[str], file_name: str) -> str:
-    entity = _closest(own, file_name)
+    entity = _closest({name.strip() for name in own}, file_name)
     if entity is None:
         return f"unknown_header: found the columns {_shown(columns)}, which belong to none of the known files"
     required, optional = csv_columns(entity)
