@@ -3,13 +3,13 @@
 import os
 import sys
 
-from tillstream.cli import demo, migrate, topics
+from tillstream.cli import csv_doctor, demo, migrate, topics
 from tillstream.cli.arguments import EXIT_WRONG, Parser
 from tillstream.cli.partitions import command as partitions
 from tillstream.cli.quarantine import command as quarantine
 from tillstream.errors import TillstreamError, WrongOption
 
-_COMMANDS = (migrate, topics, quarantine, partitions, demo)
+_COMMANDS = (migrate, topics, quarantine, partitions, csv_doctor, demo)
 
 
 def main(argv: list[str] | None = None) -> int:

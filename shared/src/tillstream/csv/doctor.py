@@ -1,0 +1,142 @@
+"""What would become of a file, as far as the file alone can tell: the loader's reader and rules, without loader or database.
+
+What only the tables can tell is left open: whether another user holds an address, a parent is there, a stored row is newer, an
+event was there before, a first attempt of a rejects file is known.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import BinaryIO
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from tillstream.contracts.envelope import DEFAULT_SOURCE
+from tillstream.csv.dropped import header_of_dropped
+from tillstream.csv.encoding import Encoding
+from tillstream.csv.header import Header
+from tillstream.csv.rejects import FirstAttempt
+from tillstream.csv.row_messages import Facts, Known, RowMessage, RowMessages, keys_of, refuse_repeated_keys
+from tillstream.csv.rows import Row, RowReader
+from tillstream.csv.survey import Survey
+from tillstream.errors import FileRefused
+
+BLOCK_BYTES = 1_048_576
+CHUNK_ROWS = 1_000
+# Some 100 bytes each. Of a longer file, a key that comes again is found if it is among the first ones.
+MAX_KEYS = 1_000_000
+_NO_JOB = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which a file is looked at. `accepted_at` is what "not in the future" is measured against."""
+
+    accepted_at: datetime
+    shop_timezone: ZoneInfo
+    declared: Encoding | None = None
+    max_rejects: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    line: int
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found. Without a header the file would be archived, or, where there is an `error`, refused.
+
+    `rejects` are the first ones, `reasons` count all.
+    """
+
+    bytes: int = 0
+    lines: int = 0
+    header: Header | None = None
+    error: str | None = None
+    rows: int = 0
+    rejects: list[RejectedRow] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    knows_all_keys: bool = True
+
+    @property
+    def rejected(self) -> int:
+        return self.reasons.total()
+
+    @property
+    def accepted(self) -> int:
+        return self.rows - self.rejected
+
+    @property
+    def would_load_whole(self) -> bool:
+        return self.header is not None and self.error is None and not self.rejected
+
+
+def examine(file: BinaryIO, file_name: str, terms: Terms) -> Report:
+    """Reads the file twice, from its beginning; memory does not grow with it. Blocks; raises OSError."""
+    report = Report()
+    survey = _surveyed(file, report)
+    try:
+        report.header = header_of_dropped(file, file_name, partial(survey.found, terms.declared))
+        if report.header is not None:
+            _examine_rows(file, report.header, survey, terms, report)
+    except FileRefused as error:
+        report.error = str(error)
+    return report
+
+
+def _surveyed(file: BinaryIO, report: Report) -> Survey:
+    survey = Survey()
+    file.seek(0)
+    block = b"?"
+    while block:
+        block = file.read(BLOCK_BYTES)
+        survey.take(block)
+        report.bytes += len(block)
+    report.lines = survey.lines
+    return survey
+
+
+def _examine_rows(file: BinaryIO, header: Header, survey: Survey, terms: Terms, report: Report) -> None:
+    reader = RowReader(
+        file, header.separator, len(header.columns), header.next_byte, header.next_line, header.encoding
+    )
+    facts = Facts(_NO_JOB, DEFAULT_SOURCE, as_of=None, claimed_at=terms.accepted_at)
+    maker = RowMessages(header, facts, terms.shop_timezone)
+    seen: set[int] = set()
+    while True:
+        chunk = reader.read_chunk(CHUNK_ROWS, BLOCK_BYTES)
+        messages = _messages(maker, header, chunk.rows)
+        keys = keys_of(messages)
+        _count(report, refuse_repeated_keys(messages, seen.intersection(keys)), terms.max_rejects)
+        if len(seen) + len(keys) <= MAX_KEYS:
+            seen.update(keys)
+        elif keys:
+            report.knows_all_keys = False
+        if chunk.is_last:
+            break
+    survey.check_end(chunk.next_byte, chunk.next_line, report.bytes)
+
+
+def _messages(maker: RowMessages, header: Header, rows: Sequence[Row]) -> list[RowMessage]:
+    """As if every first attempt that a rejects file names were known."""
+    attempts = maker.attempts(rows)
+    first = Known(header.entity.value, DEFAULT_SOURCE)
+    known = {each: first for each in attempts.values() if isinstance(each, FirstAttempt)}
+    return maker.messages(rows, attempts, known)
+
+
+def _count(report: Report, messages: Sequence[RowMessage], max_rejects: int) -> None:
+    report.rows += len(messages)
+    for each in messages:
+        refusal = each.message.refusal
+        if refusal is None:
+            continue
+        report.reasons[refusal.reason.value] += 1
+        if len(report.rejects) < max_rejects:
+            line = each.message.origin.line or 0
+            report.rejects.append(RejectedRow(line, refusal.reason.value, refusal.message))
