@@ -91,7 +91,12 @@ class Services:
         folder = {"TILLSTREAM_DATA_DIR": str(self._places.data)}
         worker = {**kafka, **self._database("tillstream_worker")}
         return {
-            INGEST_API: {**kafka, "TILLSTREAM_INGEST_PORT": str(self._ports.ingest)},
+            INGEST_API: {
+                **kafka,
+                **folder,
+                "TILLSTREAM_INGEST_PORT": str(self._ports.ingest),
+                "TILLSTREAM_QUERY_URL": f"http://{LOCALHOST}:{self._ports.query}",
+            },
             ETL_WORKER: worker,
             FILE_LOADER: {**worker, **folder},
             QUERY_API: {

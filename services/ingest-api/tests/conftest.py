@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from ingest_api.app import App, build
-from ingest_api.policy import IngestPolicy
+from ingest_api.policy import DEFAULT_UPLOAD_POLICY, IngestPolicy, UploadPolicy
 from ingest_api.settings import IngestSettings
 from tillstream.contracts.entities import ENTITY_OF_TOPIC, TOPIC_OF, Entity
 from tillstream.contracts.envelope import read_record
@@ -84,6 +84,7 @@ class Bench:
 async def open_bench(
     policy: IngestPolicy = POLICY,
     *,
+    upload: UploadPolicy = DEFAULT_UPLOAD_POLICY,
     settings: IngestSettings = SETTINGS,
     broker: MemoryBroker | None = None,
     producer: Producer | None = None,
@@ -94,7 +95,9 @@ async def open_bench(
         broker = MemoryBroker(clock)
         for topic in ENTITY_OF_TOPIC:
             broker.create_topic(topic)
-    app = build(settings, producer=producer or MemoryProducer(broker), clock=clock, policy=policy)
+    app = build(
+        settings, producer=producer or MemoryProducer(broker), clock=clock, policy=policy, upload=upload
+    )
     await app.link.open()
     await eventually(lambda: app.link.connected)
     transport = httpx2.ASGITransport(app=app.asgi)

@@ -58,7 +58,7 @@ async def test_documentation_page_refers_to_no_other_host(bench: Bench) -> None:
 async def test_document_describes_every_route_with_schema_and_examples(bench: Bench) -> None:
     document = (await bench.client.get("/openapi.json")).json()
     assert sorted(document["paths"]) == sorted(
-        ["/health", *(f"/ingest/{plural}" for plural in PLURAL.values())]
+        ["/health", "/ingest/files", *(f"/ingest/{plural}" for plural in PLURAL.values())]
     )
     for entity, plural in PLURAL.items():
         operation = document["paths"][f"/ingest/{plural}"]["post"]
@@ -73,6 +73,16 @@ async def test_document_describes_every_route_with_schema_and_examples(bench: Be
         assert schema["additionalProperties"] is False
         own_key = "user_id" if entity.value == "event" else f"{entity}_id"
         assert own_key in schema["required"]
+
+
+async def test_document_describes_the_upload_with_its_parameters(bench: Bench) -> None:
+    operation = (await bench.client.get("/openapi.json")).json()["paths"]["/ingest/files"]["post"]
+    parameters = {each["name"]: each for each in operation["parameters"]}
+    assert set(parameters) == {"name", "source", "as_of", "X-Source", "Idempotency-Key"}
+    assert parameters["name"]["required"]
+    assert all(each["description"] for each in parameters.values())
+    assert set(operation["responses"]) == {"202", "404", "408", "409", "413", "415", "422", "503", "507"}
+    assert "text/csv" in operation["requestBody"]["content"]
 
 
 async def test_every_reference_of_the_document_leads_somewhere(bench: Bench) -> None:

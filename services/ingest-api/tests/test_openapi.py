@@ -1,7 +1,8 @@
 """Requests made up from the OpenAPI document get answers that it describes, and never a 500."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from ingest_api.answers import PLURAL
 from ingest_api.app import App, build
+from tillstream.folders import Folders
 from tillstream.kafka.records import Outgoing, PublishResult
 from tillstream.testing.waiting import eventually
 
@@ -55,14 +57,19 @@ async def connect(app: App) -> None:
 
 
 @pytest.fixture
-def document() -> Any:
-    app = build(SETTINGS, producer=Acknowledging())
+def document(tmp_path: Path) -> Iterator[Any]:
+    folders = Folders(tmp_path)
+    folders.create()
+    app = build(SETTINGS.model_copy(update={"data_dir": tmp_path}), producer=Acknowledging())
+    assert app.uploads is not None
+    asyncio.run(app.uploads.open())
     asyncio.run(connect(app))
-    return schemathesis.openapi.from_asgi("/openapi.json", app.asgi)
+    yield schemathesis.openapi.from_asgi("/openapi.json", app.asgi)
+    asyncio.run(app.uploads.close())
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-@pytest.mark.parametrize("plural", PLURAL.values())
+@pytest.mark.parametrize("plural", [*PLURAL.values(), "files"])
 def test_made_up_request_gets_a_described_answer(document: Any, plural: str, mode: GenerationMode) -> None:
     operation = document[f"/ingest/{plural}"]["POST"]
 

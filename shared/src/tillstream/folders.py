@@ -21,6 +21,7 @@ JOINT = "__"
 SIDECAR_SUFFIX = ".json"
 REJECTS_SUFFIX = ".rejects.csv"
 FOLDER_MODE = 0o750
+DEFAULT_MAX_FILE_BYTES = 10 * 1024**3
 # O_NONBLOCK: opening a named pipe must not wait for its other end. It changes nothing for a regular file.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

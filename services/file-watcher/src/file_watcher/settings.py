@@ -4,9 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from tillstream.folders import DEFAULT_MAX_FILE_BYTES
 from tillstream.settings import BrokerAddresses, Port, ServiceSettings
-
-TEN_GIB = 10 * 1024**3
 
 
 class WatcherSettings(ServiceSettings):
@@ -36,4 +35,6 @@ class WatcherSettings(ServiceSettings):
     file_emit_again_s: float = Field(
         default=30.0, gt=0, description="Seconds after which the jobs of all files in `work/` are sent again."
     )
-    file_max_bytes: int = Field(default=TEN_GIB, ge=1, description="Larger files are refused, unread.")
+    file_max_bytes: int = Field(
+        default=DEFAULT_MAX_FILE_BYTES, ge=1, description="Larger files are refused, unread."
+    )

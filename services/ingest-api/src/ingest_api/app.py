@@ -14,13 +14,18 @@ from ingest_api.descriptions import DESCRIPTION, TITLE, components
 from ingest_api.drain import DrainRate
 from ingest_api.ingest_batch import IngestBatch
 from ingest_api.parameters import IDEMPOTENCY_HEADER, SOURCE_HEADER
-from ingest_api.policy import DEFAULT_POLICY, IngestPolicy
+from ingest_api.policy import DEFAULT_POLICY, DEFAULT_UPLOAD_POLICY, IngestPolicy, UploadPolicy
 from ingest_api.room import Room
 from ingest_api.routes import HEALTH_PATH, Door, add_routes, short_routes
 from ingest_api.settings import IngestSettings
+from ingest_api.take_upload import TakeUpload
+from ingest_api.upload_folder import UploadFolder
+from ingest_api.upload_routes import UPLOAD_PATH, UploadDoor, add_upload_route
 from ingest_api.used_keys import UsedKeys
 from tillstream.clock import Clock, SystemClock
+from tillstream.contracts.rules import Rules
 from tillstream.errors import TillstreamError
+from tillstream.folders import Folders
 from tillstream.http.app import make_app
 from tillstream.http.limits import BodyLimits
 from tillstream.http.middleware import numbered_ids
@@ -43,7 +48,12 @@ class App:
     """One ingest-api. `web.port` and `ops.port` are the ports in use."""
 
     def __init__(
-        self, settings: IngestSettings, producer: Producer, clock: Clock, policy: IngestPolicy
+        self,
+        settings: IngestSettings,
+        producer: Producer,
+        clock: Clock,
+        policy: IngestPolicy,
+        upload: UploadPolicy,
     ) -> None:
         self._policy = policy
         self.metrics = Metrics(CollectorRegistry(), Process.INGEST_API)
@@ -54,8 +64,22 @@ class App:
         room = Room(policy.max_bytes_in_hand, DrainRate(clock), self.metrics, self._is_pressed)
         keys = UsedKeys(policy.max_keys_remembered, self.metrics)
         door = Door(ingest, room, keys, self.health, clock, policy)
-        self.asgi = _asgi(settings, self.metrics, policy, short_routes(door))
+        own_limits = {UPLOAD_PATH: BodyLimits(settings.file_max_bytes, upload.pause_s, upload.bytes_per_s)}
+        self.asgi = _asgi(settings, self.metrics, policy, own_limits, short_routes(door))
         add_routes(self.asgi, door)
+        self.uploads: TakeUpload | None = None
+        if settings.data_dir is not None:
+            folder = UploadFolder(Folders(settings.data_dir))
+            self.uploads = TakeUpload(folder, self.link.publish, clock, self.metrics, upload)
+        add_upload_route(
+            self.asgi,
+            UploadDoor(
+                self.uploads,
+                lambda: Rules(clock.now(), settings.shop_timezone),
+                settings.query_url,
+                settings.file_max_bytes,
+            ),
+        )
         self.web = WebServer(self.asgi, settings.bind_host, settings.ingest_port, BoundedHttpProtocol)
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
 
@@ -73,6 +97,9 @@ class App:
             opened.push_async_callback(self.ops.stop)
             await self.link.open()
             opened.push_async_callback(self.link.close)
+            if self.uploads is not None:
+                await self.uploads.open()
+                opened.push_async_callback(self.uploads.close)
             await self.web.start()
             opened.push_async_callback(self.web.stop)
             opened.callback(self.health.stop)
@@ -101,6 +128,7 @@ def build(
     producer: Producer | None = None,
     clock: Clock | None = None,
     policy: IngestPolicy = DEFAULT_POLICY,
+    upload: UploadPolicy = DEFAULT_UPLOAD_POLICY,
 ) -> App:
     """An app on the real broker and clock, or on what a test brings instead."""
     return App(
@@ -109,6 +137,7 @@ def build(
         or AioProducer(settings.kafka_bootstrap, client_id=Process.INGEST_API, policy=PRODUCER_POLICY),
         clock or SystemClock(),
         policy,
+        upload,
     )
 
 
@@ -120,7 +149,11 @@ async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
 
 
 def _asgi(
-    settings: IngestSettings, metrics: Metrics, policy: IngestPolicy, shortcuts: dict[str, ShortRoute]
+    settings: IngestSettings,
+    metrics: Metrics,
+    policy: IngestPolicy,
+    own_limits: dict[str, BodyLimits],
+    shortcuts: dict[str, ShortRoute],
 ) -> FastAPI:
     return make_app(
         title=TITLE,
@@ -129,6 +162,7 @@ def _asgi(
         metrics=metrics,
         new_id=numbered_ids(),
         body_limits=BodyLimits(policy.max_body_bytes, policy.read_s),
+        own_body_limits=own_limits,
         cors_origins=settings.cors_origins,
         cors_headers=(SOURCE_HEADER, IDEMPOTENCY_HEADER),
         quiet_routes=frozenset({HEALTH_PATH}),

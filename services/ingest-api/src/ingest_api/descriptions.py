@@ -16,7 +16,7 @@ from tillstream.http.json_response import PROBLEM_JSON
 
 TITLE = "Tillstream ingest-api"
 DESCRIPTION = """\
-Takes events, orders, users and products, as a JSON array, one object, or NDJSON.
+Takes events, orders, users and products, as a JSON array, one object, or NDJSON; and whole files of them, as CSV.
 
 - **202** comes only after the broker has every accepted item. `inserted` counts what is durably accepted, which is not
   yet what the tables show; on a single broker that means its page cache, not its disk. The ids in the answer lead to a receipt.
@@ -26,6 +26,9 @@ Takes events, orders, users and products, as a JSON array, one object, or NDJSON
   or with the `event_ids` as `event_id`: what is stored already is not stored twice.
 - **429** comes only while the door is under pressure, and only to a client that takes more than its part of the room; like
   a 503 it says when to come again.
+- A **file** (`POST /ingest/files`) goes the way of a file that is dropped into the folder: 202 means that it is on the disk
+  and has its job. What becomes of its rows is said by query-api under `job_url`. Under an `Idempotency-Key` the same file
+  of the same source and name is the same job; the `as_of` of the first request counts.
 - An amount is a JSON number or a decimal text; times without an offset are UTC.
 """
 
@@ -40,7 +43,7 @@ _PROBLEM_MEMBERS = {
     "detail": {"type": "string", "description": "One sentence for people."},
 }
 PROBLEM = {"type": "object", "required": list(_PROBLEM_MEMBERS), "properties": _PROBLEM_MEMBERS}
-_PARAMETER_PROBLEM = {
+PARAMETER_PROBLEM = {
     **PROBLEM,
     "properties": {
         **_PROBLEM_MEMBERS,
@@ -66,7 +69,7 @@ HEALTH_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The broker answers.", "content": {JSON_TYPE: {"schema": _HEALTH}}},
     422: {
         "description": "A parameter is wrong: this route has none.",
-        "content": {PROBLEM_JSON: {"schema": _PARAMETER_PROBLEM}},
+        "content": {PROBLEM_JSON: {"schema": PARAMETER_PROBLEM}},
     },
     503: {"description": "The broker does not answer.", "content": {JSON_TYPE: {"schema": _HEALTH}}},
 }
@@ -107,25 +110,23 @@ def responses(entity: Entity) -> dict[int | str, dict[str, Any]]:
     refused = {**accepted, "properties": {**_PROBLEM_MEMBERS, **members}}
     unavailable = {**PROBLEM, "properties": {**_PROBLEM_MEMBERS, **members, **_RETRY_MEMBERS}}
     return {
-        202: _described(
-            "The broker has every accepted item.", accepted, JSON_TYPE, _accepted_example(entity)
-        ),
-        400: _described("The body is not JSON.", PROBLEM),
-        408: _described("The body did not arrive in time.", PROBLEM),
-        413: _described("The body has too many bytes or items.", PROBLEM),
-        415: _described("The body is neither JSON nor NDJSON in UTF-8.", PROBLEM),
-        422: _described(
+        202: described("The broker has every accepted item.", accepted, JSON_TYPE, _accepted_example(entity)),
+        400: described("The body is not JSON.", PROBLEM),
+        408: described("The body did not arrive in time.", PROBLEM),
+        413: described("The body has too many bytes or items.", PROBLEM),
+        415: described("The body is neither JSON nor NDJSON in UTF-8.", PROBLEM),
+        422: described(
             "No item is good, a parameter is wrong, or the Idempotency-Key came with another body before.",
-            {"anyOf": [refused, _PARAMETER_PROBLEM]},
+            {"anyOf": [refused, PARAMETER_PROBLEM]},
         ),
         429: {
-            **_described(
+            **described(
                 "The door is under pressure, and this client takes more than its part of the room.", PROBLEM
             ),
             **_RETRY_LATER,
         },
         503: {
-            **_described("The broker did not acknowledge everything; retry with the same ids.", unavailable),
+            **described("The broker did not acknowledge everything; retry with the same ids.", unavailable),
             **_RETRY_LATER,
         },
     }
@@ -193,7 +194,7 @@ def _accepted_example(entity: Entity) -> dict[str, Any]:
     }
 
 
-def _described(
+def described(
     description: str, schema: dict[str, Any], kind: str = PROBLEM_JSON, example: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": schema}

@@ -3,10 +3,13 @@
 from typing import Annotated
 
 from fastapi import Header
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from tillstream.contracts.envelope import DEFAULT_SOURCE
-from tillstream.http.parameters import Form, Parameters
+from tillstream.contracts.file_names import MAX_NAME_BYTES, name_problem
+from tillstream.contracts.rules import TIME_PATTERN, is_text
+from tillstream.http.parameters import Form, Parameters, bad_parameter
 
 SOURCE_HEADER = "X-Source"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -35,7 +38,39 @@ IdempotencyHeader = Annotated[
 ]
 
 
+def _plain_name(name: str) -> str:
+    problem = name_problem(name)
+    if problem is None and not is_text(name):
+        problem = "its name is no text of 1 to 320 characters"
+    if problem is not None:
+        raise PydanticCustomError(
+            "file_name", "Input should be a plain file name: {problem}", {"problem": problem}
+        )
+    return name
+
+
 class IngestParameters(Parameters):
     source: Source | None = Field(
         default=None, description=f"Who sends it; the same as the header {SOURCE_HEADER}."
     )
+
+
+class UploadParameters(IngestParameters):
+    name: Annotated[str, AfterValidator(_plain_name)] = Field(
+        description=f"The file's name: printable, {MAX_NAME_BYTES} bytes at most, without / and \\.",
+        min_length=1,
+        max_length=MAX_NAME_BYTES,
+    )
+    as_of: (
+        Annotated[str, Form(f"^{TIME_PATTERN}$", "be an ISO 8601 time such as 2024-01-20T10:30:00Z")] | None
+    ) = Field(
+        default=None,
+        description="The moment that the rows describe: the version of rows without `updated_at`. By default when it came.",
+    )
+
+
+def one_source(parameter: str | None, header: str | None) -> str:
+    """Raises Problem 422 where the two differ."""
+    if parameter is not None and header is not None and parameter != header:
+        raise bad_parameter("source", f"differs from the header {SOURCE_HEADER}")
+    return parameter or header or DEFAULT_SOURCE

@@ -24,4 +24,16 @@ class IngestPolicy:
     reconnect_s: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class UploadPolicy:
+    """Of files that are sent: how many at once, what each holds in memory, and how slowly it may come."""
+
+    max_uploads: int = 8
+    piece_bytes: int = MEBIBYTE
+    pause_s: float = 10.0
+    bytes_per_s: float = 16 * 1024
+    sweep_s: float = 60.0
+
+
 DEFAULT_POLICY = IngestPolicy()
+DEFAULT_UPLOAD_POLICY = UploadPolicy()

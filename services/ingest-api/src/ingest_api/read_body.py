@@ -30,6 +30,17 @@ class UnreadableLine:
 
 def media_type(headers: Headers) -> str:
     """JSON_TYPE or NDJSON_TYPE; raises Problem 415 for anything else, and for encodings of the body."""
+    parsed = content_type(headers)
+    kind = parsed.get_content_type()
+    if kind not in {JSON_TYPE, NDJSON_TYPE}:
+        raise Problem(415, f"The Content-Type must be {JSON_TYPE} or {NDJSON_TYPE}.")
+    if str(parsed.get_param("charset", "utf-8")).lower() not in {"utf-8", "utf8"}:
+        raise Problem(415, "The body must be in UTF-8.")
+    return kind
+
+
+def content_type(headers: Headers) -> Message:
+    """The Content-Type, taken apart; one of no type where it cannot be. Raises Problem 415 for encodings of the body."""
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem(415, "A body with a Content-Encoding is not read; send it as it is.")
     given = headers.get("content-type", "")
@@ -37,12 +48,7 @@ def media_type(headers: Headers) -> str:
     # A "*" is of parameters in pieces, which the library puts together at any cost. What is not read is of neither type.
     if len(given) <= MAX_TYPE_CHARS and "*" not in given:
         parsed["Content-Type"] = given
-    kind = parsed.get_content_type()
-    if kind not in {JSON_TYPE, NDJSON_TYPE}:
-        raise Problem(415, f"The Content-Type must be {JSON_TYPE} or {NDJSON_TYPE}.")
-    if str(parsed.get_param("charset", "utf-8")).lower() not in {"utf-8", "utf8"}:
-        raise Problem(415, "The body must be in UTF-8.")
-    return kind
+    return parsed
 
 
 async def read_body(receive: Receive, seat: Seat) -> bytes:

@@ -19,6 +19,7 @@ from ingest_api.parameters import (
     IdempotencyHeader,
     IngestParameters,
     SourceHeader,
+    one_source,
 )
 from ingest_api.plain_parameters import Incoming, address_of, plain_parameters
 from ingest_api.policy import IngestPolicy
@@ -27,9 +28,8 @@ from ingest_api.room import Client, Room
 from ingest_api.used_keys import Use, UsedKeys
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
-from tillstream.contracts.envelope import DEFAULT_SOURCE
 from tillstream.http.json_response import json_response
-from tillstream.http.parameters import Parameters, bad_parameter, refuse_repeated, refuse_repeated_headers
+from tillstream.http.parameters import Parameters, refuse_repeated, refuse_repeated_headers
 from tillstream.http.problems import Problem
 from tillstream.http.shortcut import ShortRoute, Taken
 from tillstream.observe.health import Health
@@ -137,7 +137,7 @@ def _ingest(entity: Entity, door: Door) -> Callable[..., Awaitable[Response]]:
         source_header: SourceHeader = None,
         idempotency_key: IdempotencyHeader = None,
     ) -> Response:
-        sender = _one_source(query.source, source_header)
+        sender = one_source(query.source, source_header)
         kind = media_type(request.headers)
         client = Client(address_of(request.scope), query.source or source_header or "")
         return await door.take(Incoming(entity, client, sender, kind, idempotency_key), request.receive)
@@ -155,9 +155,3 @@ def _health(door: Door) -> Callable[..., Awaitable[Response]]:
         return json_response(body, 200 if report.ok else 503)
 
     return health
-
-
-def _one_source(parameter: str | None, header: str | None) -> str:
-    if parameter is not None and header is not None and parameter != header:
-        raise bad_parameter("source", f"differs from the header {SOURCE_HEADER}")
-    return parameter or header or DEFAULT_SOURCE

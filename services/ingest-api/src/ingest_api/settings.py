@@ -1,8 +1,14 @@
 """The variables of ingest-api."""
 
-from pydantic import Field
+from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field, StringConstraints
+
+from tillstream.folders import DEFAULT_MAX_FILE_BYTES
 from tillstream.settings import BrokerAddresses, CommaSeparated, Port, ServiceSettings
+
+WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$")]
 
 
 class IngestSettings(ServiceSettings):
@@ -19,4 +25,13 @@ class IngestSettings(ServiceSettings):
     cors_origins: CommaSeparated = Field(
         default=(),
         description="Origins whose pages may call the API from a browser, separated by commas; none by default.",
+    )
+    data_dir: Path | None = Field(
+        default=None,
+        description="The directory of input/, work/, processed/, error/, invalid/ and output/; without it no files are taken.",
+    )
+    file_max_bytes: int = Field(default=DEFAULT_MAX_FILE_BYTES, ge=1, description="Larger files are refused.")
+    query_url: WebAddress = Field(
+        default="http://127.0.0.1:8002",
+        description="Where clients reach query-api; the address of a file's job begins with it.",
     )

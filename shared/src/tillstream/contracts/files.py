@@ -22,7 +22,7 @@ from tillstream.contracts.messages import Refusal
 from tillstream.contracts.parsing import dump_json, parse_json
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import refusal_of
-from tillstream.contracts.rules import Moment, Quantity, Refused, Rules, Text, UpdateMoment, broken
+from tillstream.contracts.rules import Quantity, Refused, Rules, Text, UpdateMoment, broken
 from tillstream.errors import MalformedJson
 
 _UTC = ZoneInfo("UTC")
@@ -32,7 +32,8 @@ _UTC = ZoneInfo("UTC")
 class FileJob:
     """One claimed file. `stored_name` is its name in `work/`, `file_name` the one it was dropped under.
 
-    `as_of` is the moment which its rows describe, if the partner said so. `kind` is what the name promises, a hint.
+    `as_of` is the moment which its rows describe, if the partner said so: the version of a row without `updated_at`, whose
+    rule it keeps. `kind` is what the name promises, a hint.
     """
 
     job_id: UUID
@@ -69,18 +70,27 @@ class _JobRecord(TypedDict):
     source: Text
     claimed_at: UpdateMoment
     bytes: Quantity
-    as_of: NotRequired[Moment]
+    as_of: NotRequired[UpdateMoment]
     kind: NotRequired[
         Annotated[Entity, Field(strict=False), Refused(Reason.INVALID_RECORD, "must be a kind of record")]
     ]
 
 
 _JOB = TypeAdapter(_JobRecord)
+_AS_OF: TypeAdapter[datetime] = TypeAdapter(UpdateMoment)
 
 
 def job_key(job_id: UUID) -> bytes:
     """The key of the job's Kafka record."""
     return str(job_id).encode()
+
+
+def read_as_of(value: object, rules: Rules) -> datetime | str:
+    """The moment that somebody declared for a file, in UTC; or the rule that it breaks, to go on after the field's name."""
+    try:
+        return _AS_OF.validate_python(value, context=rules)
+    except ValidationError as error:
+        return str(error.errors(include_url=False, include_input=False)[0]["msg"])
 
 
 def job_to_json(job: FileJob) -> bytes:

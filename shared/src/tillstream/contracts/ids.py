@@ -36,6 +36,11 @@ def row_message_id(job_id: UUID, line: int) -> UUID:
     return _named("row", str(job_id), str(line))
 
 
+def upload_job_id(source: str, idempotency_key: str, file_name: str) -> UUID:
+    """The job of a file that was sent under an Idempotency-Key: the same one on every attempt, whoever answers."""
+    return _named("upload", source, idempotency_key, file_name)
+
+
 def request_message_id(route: str, source: str, idempotency_key: str, index: int) -> UUID:
     """The id of one item of a request that may be repeated under its Idempotency-Key. Two sources may use one key."""
     return _named("request", route, source, idempotency_key, str(index))

@@ -50,6 +50,7 @@ def make_app(
     metrics: Metrics,
     new_id: Callable[[], object],
     body_limits: BodyLimits,
+    own_body_limits: Mapping[str, BodyLimits] | None = None,
     cors_origins: Sequence[str] = (),
     cors_headers: Sequence[str] = (),
     quiet_routes: frozenset[str] = frozenset(),
@@ -58,13 +59,14 @@ def make_app(
 ) -> FastAPI:
     """An app without routes: problems for errors, bounded bodies, request ids, access log, metrics, /docs.
 
-    `new_id` makes request ids. `cors_origins` empty means that no browser of another origin may read answers.
-    The lines of `quiet_routes` are logged at DEBUG. `components` are schemas that OpenAPI documents besides its own.
-    `shortcuts`, by path, are tried before the routes: see `shortcut`.
+    `new_id` makes request ids. `own_body_limits`, by path, are those of routes that take bodies of another kind.
+    `cors_origins` empty means that no browser of another origin may read answers. The lines of `quiet_routes` are logged at
+    DEBUG. `components` are schemas that OpenAPI documents besides its own. `shortcuts`, by path, are tried before the routes:
+    see `shortcut`.
     """
 
     def front(app: ASGIApp) -> ASGIApp:
-        app = BodyLimit(Shortcut(RequestContext(app), shortcuts or {}), body_limits)
+        app = BodyLimit(Shortcut(RequestContext(app), shortcuts or {}), body_limits, own_body_limits)
         app = RequestLog(app, metrics, new_id, quiet_routes)
         # Outermost, so that a browser can read the problems too.
         return _cors(app, cors_origins, cors_headers) if cors_origins else app

@@ -4,6 +4,7 @@ Both are needed: a body may come without a length or with a false one, and a cli
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,17 +24,23 @@ class BodyLimits:
 
     max_bytes: int
     read_s: float
+    # For bodies of gigabytes: so many bytes give back a second of `read_s`, which is then how long a pause may be.
+    bytes_per_s: float | None = None
 
 
 class BodyLimit:
     """ASGI middleware: reading a body raises Problem 413 beyond its size and 408 beyond its time.
 
-    A body whose declared length is too large is refused before the first byte is kept.
+    A body whose declared length is too large is refused before the first byte is kept. `own_limits` has, by path, those of
+    routes with bodies of another kind.
     """
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: BodyLimits, own_limits: Mapping[str, BodyLimits] | None = None
+    ) -> None:
         self._app = app
         self._limits = limits
+        self._own_limits = own_limits or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,7 +48,10 @@ class BodyLimit:
             return
         declared = _declared_length(scope)
         reader = _BoundedReader(
-            receive, self._limits, declared, is_here=BODY_IS_HERE_KEY in scope.get("state", ())
+            receive,
+            self._own_limits.get(scope["path"], self._limits),
+            declared,
+            is_here=BODY_IS_HERE_KEY in scope.get("state", ()),
         )
         await self._app(scope, reader.receive, send)
 
@@ -55,7 +65,7 @@ class _BoundedReader:
         self._receive = receive
         self._limits = limits
         self._declared = declared
-        self._deadline = asyncio.get_running_loop().time() + limits.read_s
+        self._left_s = limits.read_s
         self._is_here = is_here
         self._seen = 0
         self._complete = False
@@ -74,18 +84,32 @@ class _BoundedReader:
         message = await (self._receive() if self._is_here else self._receive_in_time())
         if message["type"] == "http.disconnect":
             raise Problem(CLIENT_GONE, "The client went away before its body was complete.")
-        self._seen += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        self._seen += size
+        if self._limits.bytes_per_s is not None:
+            self._left_s = min(self._limits.read_s, self._left_s + size / self._limits.bytes_per_s)
         self._complete = not message.get("more_body", False)
         return message
 
     async def _receive_in_time(self) -> Message:
+        """Only waiting for the client counts, not what is done with its bytes in between."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout(self._left_s):
                 return await self._receive()
         except TimeoutError:
-            raise Problem(
-                408, f"The body did not arrive within {self._limits.read_s:g} s.", headers=CLOSE
-            ) from None
+            raise Problem(408, self._too_slow(), headers=CLOSE) from None
+        finally:
+            self._left_s -= clock() - began
+
+    def _too_slow(self) -> str:
+        if self._limits.bytes_per_s is None:
+            return f"The body did not arrive within {self._limits.read_s:g} s."
+        return (
+            f"The body came more slowly than {self._limits.bytes_per_s:g} bytes a second,"
+            f" or paused for more than {self._limits.read_s:g} s."
+        )
 
     async def _refuse_size(self) -> None:
         if self._declared is None or self._declared <= MAX_DISCARDED_BYTES:

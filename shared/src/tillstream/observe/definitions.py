@@ -158,6 +158,9 @@ _INGEST = (
         "Requests refused because their Idempotency-Key came with another body before.",
         _APIS[:1],
     ),
+    _gauge("ingest_uploads_in_flight", "Files that are being taken in now.", _APIS[:1]),
+    _counter("ingest_uploaded_files", "Files taken in by upload, repetitions not included.", _APIS[:1]),
+    _counter("ingest_uploaded_bytes", "Their bytes.", _APIS[:1]),
 )
 _PRODUCER = (
     _gauge("producer_buffered_records", "Records waiting for the broker's acknowledgement.", _PRODUCERS),

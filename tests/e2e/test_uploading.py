@@ -1,0 +1,107 @@
+"""Files that are sent over HTTP: the same road as a dropped one, once, and with the version that was declared for them."""
+
+import pytest
+
+from e2e.driver import FINAL, SIDES, Json, Shop, eventually, now, write_csv
+
+pytestmark = pytest.mark.e2e
+
+HEADERS = {"Content-Type": "text/csv"}
+# Ids that no other test has.
+FIRST_PRODUCT = 7_700_001
+
+
+def products(*names: str, first: int = FIRST_PRODUCT) -> bytes:
+    rows = [
+        {"product_id": str(first + at), "product_name": name, "category": "Sent", "price": "9.50"}
+        for at, name in enumerate(names)
+    ]
+    return write_csv(rows)
+
+
+async def send(shop: Shop, name: str, content: bytes, key: str | None = None, **parameters: str) -> Json:
+    """A file that must be taken."""
+    answer = await shop.ingest.post(
+        "/ingest/files",
+        params={"name": name, "source": "e2e", **parameters},
+        content=content,
+        headers=HEADERS | ({"Idempotency-Key": key} if key else {}),
+    )
+    assert answer.status_code == 202, answer.text
+    taken: Json = answer.json()
+    return taken
+
+
+async def end_of(shop: Shop, taken: Json) -> Json:
+    """The job under the address that the door gave, once it has come to its end."""
+
+    async def ended() -> Json | None:
+        answer = await shop.query.get(taken["job_url"])
+        return answer.json() if answer.status_code == 200 and answer.json()["status"] in FINAL else None
+
+    job = await eventually(ended)
+    assert job["rows"] == sum(job[side] for side in SIDES), job
+    return job
+
+
+async def names_of(shop: Shop, first: int, count: int) -> list[str]:
+    found = await shop.rows(
+        "SELECT product_name FROM shop.products WHERE product_id BETWEEN %s AND %s ORDER BY product_id",
+        *(first, first + count - 1),
+    )
+    return [name for (name,) in found]
+
+
+async def test_a_sent_file_is_loaded_and_lies_in_processed(shop: Shop) -> None:
+    content = products("Kettle", "Toaster")
+    taken = await send(shop, "sent-products.csv", content)
+    job = await end_of(shop, taken)
+    assert (job["status"], job["rows"], job["loaded"]) == ("loaded", 2, 2)
+    assert (job["source"], job["kind"], job["bytes"]) == ("e2e", "product", len(content))
+    assert await names_of(shop, FIRST_PRODUCT, 2) == ["Kettle", "Toaster"]
+    stored = shop.stack.data_dir / "processed" / f"{taken['job_id']}__sent-products.csv"
+
+    async def put_away() -> bool:
+        return stored.exists()
+
+    assert await eventually(put_away)
+    assert stored.read_bytes() == content
+
+
+async def test_a_file_sent_again_under_its_key_is_the_same_job_also_after_a_restart(shop: Shop) -> None:
+    content = products("Lamp", first=FIRST_PRODUCT + 100)
+    first = await send(shop, "sent-again.csv", content, "again")
+    assert (await end_of(shop, first))["status"] == "loaded"
+    shop.stack.stop("ingest-api")
+    shop.stack.start("ingest-api")
+    shop.stack.wait_ready("ingest-api")
+    again = await send(shop, "sent-again.csv", content, "again")
+    assert again == {**first, "repeated": True}
+    assert len((await shop.get("/jobs", file_name="sent-again.csv"))["jobs"]) == 1
+
+
+async def test_the_declared_moment_decides_which_rows_are_newer(shop: Shop) -> None:
+    first = FIRST_PRODUCT + 200
+    newer = await send(shop, "as-of-newer.csv", products("New", first=first), as_of="2024-02-02")
+    assert (await end_of(shop, newer))["loaded"] == 1
+    older = await send(shop, "as-of-older.csv", products("Old", first=first), as_of="2024-02-01")
+    assert (await end_of(shop, older))["superseded"] == 1
+    assert await names_of(shop, first, 1) == ["New"]
+    item = {"product_id": first, "product_name": "Live", "category": "Sent", "price": "9.50"}
+    await shop.accept("products", [{**item, "updated_at": now()}])
+    await shop.caught_up()
+    latest = await send(shop, "as-of-latest.csv", products("Later", first=first), as_of="2024-02-03")
+    assert (await end_of(shop, latest))["superseded"] == 1
+    assert await names_of(shop, first, 1) == ["Live"]
+
+
+async def test_a_file_sent_while_kafka_is_away_is_taken_and_loaded_once_it_is_back(shop: Shop) -> None:
+    first = FIRST_PRODUCT + 300
+    shop.stack.stop("kafka")
+    try:
+        taken = await send(shop, "sent-into-outage.csv", products("Patient", first=first))
+    finally:
+        shop.stack.start("kafka")
+    shop.stack.wait_ready()
+    assert (await end_of(shop, taken))["loaded"] == 1
+    assert await names_of(shop, first, 1) == ["Patient"]
