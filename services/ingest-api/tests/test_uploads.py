@@ -277,6 +277,18 @@ async def test_an_upload_that_is_given_up_leaves_nothing_behind(folders: Folders
     assert (await sender.take(key="k-1"))["bytes"] == len(CSV)
 
 
+async def test_a_door_that_closes_lets_cancelled_uploads_clean_up(folders: Folders, sender: Sender) -> None:
+    held = Held(b"x" * PIECE_BYTES)
+    task = asyncio.create_task(sender.send(aiter(held)))
+    await held.begun.wait()
+    await eventually(lambda: list(everything(folders)))
+    task.cancel()
+    assert sender.bench.app.uploads is not None
+    await sender.bench.app.uploads.close()
+    assert list(everything(folders)) == []
+    await asyncio.wait({task})
+
+
 NAMES = [
     ("", "name"),
     ("../users.csv", "part of a path"),

@@ -28,6 +28,8 @@ from tillstream.observe.metrics import Metrics
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NO_SPACE_RETRY_S = 30
+# The server has given requests their time by then, and cancelled the rest.
+CLOSE_LIMIT_S = 1.0
 _HEADERS = (("content-type", b"application/json"),)
 
 _log = structlog.get_logger()
@@ -70,6 +72,8 @@ class TakeUpload:
         self._metrics = metrics
         self._policy = policy
         self._in_flight = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._swept_at = float("-inf")
         metrics.ingest_uploads_in_flight.set_function(lambda: self._in_flight)
         self._threads: ThreadPoolExecutor | None = None
@@ -83,15 +87,22 @@ class TakeUpload:
         await self._sweep()
 
     async def close(self) -> None:
-        """May be repeated. A thread that waits for a dead disk is not waited for."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+        """May be repeated. Uploads that were cut short remove what they wrote; one that waits for a dead disk is left to it."""
+        if self._threads is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await self._is_idle.wait()
+        except TimeoutError:
+            _log.warning("A file that is being sent waits for its disk.", files=self._in_flight)
+        self._threads.shutdown(wait=False)
 
     async def __call__(self, upload: Upload, receive: Receive) -> Taken:
         """Raises Problem: 409 while the same file is being sent, 422 for other bytes under the key, 503, 507."""
         if self._in_flight >= self._policy.max_uploads:
             raise unavailable(f"{self._in_flight} files are being sent at once, and no more are taken.")
         self._in_flight += 1
+        self._is_idle.clear()
         try:
             with _disk_told():
                 return await self._take(upload, receive)
@@ -109,6 +120,8 @@ class TakeUpload:
             ) from None
         finally:
             self._in_flight -= 1
+            if not self._in_flight:
+                self._is_idle.set()
 
     async def _take(self, upload: Upload, receive: Receive) -> Taken:
         await self._sweep()
