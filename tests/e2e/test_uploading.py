@@ -1,5 +1,7 @@
 """Files that are sent over HTTP: the same road as a dropped one, once, and with the version that was declared for them."""
 
+import json
+
 import pytest
 
 from e2e.driver import FINAL, SIDES, Json, Shop, eventually, now, write_csv
@@ -105,3 +107,14 @@ async def test_a_file_sent_while_kafka_is_away_is_taken_and_loaded_once_it_is_ba
     shop.stack.wait_ready()
     assert (await end_of(shop, taken))["loaded"] == 1
     assert await names_of(shop, first, 1) == ["Patient"]
+
+
+async def test_what_is_said_beside_a_dropped_file_counts(shop: Shop) -> None:
+    first = FIRST_PRODUCT + 500
+    for name, said_at in (("Newer", "2024-03-02"), ("Older", "2024-03-01")):
+        file = f"{name}-beside.csv"
+        shop.drop(f"{file}.meta.json", json.dumps({"source": "acme", "as_of": said_at}).encode())
+        job = await shop.load(file, products(name, first=first))
+        assert job["source"] == "acme"
+    assert job["superseded"] == 1
+    assert await names_of(shop, first, 1) == ["Newer"]

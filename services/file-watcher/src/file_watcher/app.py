@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from file_watcher.claim import Claimer, ClaimPolicy
 from file_watcher.emit import EmitPolicy, Emitter
 from file_watcher.hints import Hints
+from file_watcher.meta import Metas
 from file_watcher.settings import WatcherSettings
 from file_watcher.stability import Stability
 from file_watcher.watch import Watch, WatchPolicy
@@ -43,7 +44,12 @@ class App:
         self.emitter = Emitter(self.folders, producer, policy, clock, self.metrics, kafka)
         self.watch = Watch(
             self.folders,
-            Claimer(self.folders, ClaimPolicy(settings.file_max_bytes), clock),
+            Claimer(
+                self.folders,
+                ClaimPolicy(settings.file_max_bytes),
+                clock,
+                Metas(self.folders, clock, settings.shop_timezone),
+            ),
             Stability(settings.file_stable_s, clock),
             self.emitter,
             WatchPolicy(settings.file_source, settings.file_scan_s),

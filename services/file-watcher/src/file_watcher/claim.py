@@ -6,8 +6,10 @@ from pathlib import Path
 
 import structlog
 
+from file_watcher.meta import Metas, Unsettled, is_meta, meta_path
 from file_watcher.scan import Dropped
 from tillstream.clock import Clock
+from tillstream.contracts.file_meta import FileMeta
 from tillstream.contracts.file_names import harmless, name_problem
 from tillstream.contracts.files import FileJob, job_to_json
 from tillstream.contracts.ids import new_id
@@ -35,21 +37,26 @@ class Claimer:
     same job is sent after every crash.
     """
 
-    def __init__(self, folders: Folders, policy: ClaimPolicy, clock: Clock) -> None:
+    def __init__(self, folders: Folders, policy: ClaimPolicy, clock: Clock, metas: Metas) -> None:
         self._folders = folders
+        self._metas = metas
         self._policy = policy
         self._clock = clock
         self._told: dict[Path, str] = {}
 
     def claim(self, dropped: Dropped) -> FileJob | None:
         """The file's job, or None where it was refused or has to wait. Raises OSError where the disk fails."""
+        if is_meta(dropped.path):
+            self._leave_meta(dropped.path)
+            return None
         problem = self._refusal(dropped)
         if problem is not None:
             self._refuse(dropped.path, problem)
             return None
         try:
             with open_regular(dropped.path) as file:
-                return self._take(dropped, os.fstat(file.fileno()))
+                meta = self._meta(dropped.path)
+                return None if meta is None else self._take(dropped, os.fstat(file.fileno()), meta)
         except FileNotFoundError:
             return None  # another watcher, or its owner, was quicker
         except (FileRefused, PermissionError) as error:
@@ -63,15 +70,31 @@ class Claimer:
             return f"it has {dropped.bytes} bytes, more than {self._policy.max_bytes}"
         return name_problem(dropped.path.name)
 
-    def _take(self, dropped: Dropped, facts: os.stat_result) -> FileJob | None:
+    def _meta(self, path: Path) -> FileMeta | None:
+        """What is said about the file; None where it has to wait, or went to `error/` with what is said of it."""
+        try:
+            return self._metas.of(path)
+        except Unsettled:
+            return None
+        except FileRefused as error:
+            self._refuse(path, str(error))
+            self._refuse(meta_path(path), str(error))
+            return None
+
+    def _leave_meta(self, path: Path) -> None:
+        if self._metas.is_forlorn(path):
+            self._refuse(path, "the file that it speaks of has not come")
+
+    def _take(self, dropped: Dropped, facts: os.stat_result, meta: FileMeta) -> FileJob | None:
         job_id = new_id()
         job = FileJob(
             job_id=job_id,
             file_name=dropped.path.name,
             stored_name=stored_name(job_id, dropped.path.name),
-            source=dropped.source,
+            source=meta.source or dropped.source,
             claimed_at=self._clock.now(),
             bytes=facts.st_size,
+            as_of=meta.as_of,
         )
         sidecar = self._folders.sidecar(job_id)
         target = self._folders.work / job.stored_name
@@ -83,6 +106,7 @@ class Claimer:
             sidecar.unlink()
             raise
         self._told.pop(dropped.path, None)
+        self._metas.put_away(dropped.path, job_id)
         if not _is_same(target, facts):
             self._refuse(target, "another file took its name while it was claimed", target.name)
             sidecar.unlink()

@@ -1,0 +1,81 @@
+"""The `<name>.meta.json` beside a dropped file: read when the file is claimed, and put away with it."""
+
+import os
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from tillstream.clock import Clock
+from tillstream.contracts.file_meta import MAX_META_BYTES, META_SUFFIX, FileMeta, read_meta
+from tillstream.contracts.rules import Rules
+from tillstream.errors import FileRefused
+from tillstream.folders import Folders, move, open_regular, stored_name
+
+# It is small: a writer that takes longer than this over it is not writing it any more.
+SETTLE_S = 1.0
+# A file may take long to be written; what has waited longer for one would only be taken for that of a later one.
+WAIT_S = 3_600.0
+
+
+class Unsettled(Exception):
+    """It is being written right now; the file waits for it."""
+
+
+def is_meta(path: Path) -> bool:
+    return path.name.endswith(META_SUFFIX) and path.name != META_SUFFIX
+
+
+def meta_path(path: Path) -> Path:
+    """Where the meta file of a dropped file stands, if it has one."""
+    return path.with_name(path.name + META_SUFFIX)
+
+
+class Metas:
+    """Reads them, and moves them once their file is claimed."""
+
+    def __init__(self, folders: Folders, clock: Clock, shop_timezone: ZoneInfo) -> None:
+        self._folders = folders
+        self._clock = clock
+        self._shop_timezone = shop_timezone
+
+    def of(self, path: Path) -> FileMeta:
+        """What is said about a dropped file. Raises FileRefused where that is wrong, Unsettled where it is too early."""
+        beside = meta_path(path)
+        try:
+            with open_regular(beside) as file:
+                if 0 <= self._age_s(file.fileno()) < SETTLE_S:
+                    raise Unsettled
+                value = file.read(MAX_META_BYTES + 1)
+        except FileNotFoundError:
+            return FileMeta()
+        meta = read_meta(value, Rules(self._clock.now(), self._shop_timezone))
+        if isinstance(meta, str):
+            raise FileRefused(f"its {META_SUFFIX} is wrong: {meta}")
+        self._check_source(path, meta)
+        return meta
+
+    def put_away(self, path: Path, job_id: UUID) -> None:
+        """What it said stands in the job by now. After a crash before this it stays, and waits as one without a file."""
+        beside = meta_path(path)
+        try:
+            move(beside, self._folders.processed / stored_name(job_id, beside.name))
+        except FileNotFoundError:
+            return
+
+    def is_forlorn(self, path: Path) -> bool:
+        """Whether a meta file has waited for its file for too long."""
+        if os.path.lexists(path.with_name(path.name.removesuffix(META_SUFFIX))):
+            return False
+        try:
+            return self._age_s(path) > WAIT_S
+        except FileNotFoundError:
+            return False
+
+    def _check_source(self, path: Path, meta: FileMeta) -> None:
+        """A folder of a source is that source's; whoever may write there need not be allowed to speak for others."""
+        if path.parent != self._folders.input and meta.source not in {None, path.parent.name}:
+            raise FileRefused(f"its {META_SUFFIX} is wrong: source differs from the folder's name")
+
+    def _age_s(self, file: int | Path) -> float:
+        """Below zero where the clock of the file system runs ahead."""
+        return self._clock.now().timestamp() - os.stat(file).st_mtime  # noqa: PTH116 - of an open file, too
