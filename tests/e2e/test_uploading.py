@@ -1,5 +1,6 @@
 """Files that are sent over HTTP: the same road as a dropped one, once, and with the version that was declared for them."""
 
+import gzip
 import json
 
 import pytest
@@ -107,6 +108,13 @@ async def test_a_file_sent_while_kafka_is_away_is_taken_and_loaded_once_it_is_ba
     shop.stack.wait_ready()
     assert (await end_of(shop, taken))["loaded"] == 1
     assert await names_of(shop, first, 1) == ["Patient"]
+
+
+async def test_a_packed_file_is_loaded_as_what_it_holds(shop: Shop) -> None:
+    first = FIRST_PRODUCT + 400
+    taken = await send(shop, "packed.csv.gz", gzip.compress(products("Packed", "Too", first=first)))
+    assert (await end_of(shop, taken))["loaded"] == 2
+    assert await names_of(shop, first, 2) == ["Packed", "Too"]
 
 
 async def test_what_is_said_beside_a_dropped_file_counts(shop: Shop) -> None:

@@ -211,7 +211,9 @@ NO_CSV = (
     Oddity(
         "a workbook that was renamed",
         b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0",
-        fails("unreadable_header: the header row is not UTF-8 text with closed quotes"),
+        fails(
+            "archive_refused: it is a zip archive or an Office workbook; send the CSV file itself, as it is or packed by gzip"
+        ),
         name="users.csv",
     ),
     Oddity(

@@ -34,7 +34,7 @@ class SlowDisk(io.FileIO):
 
 
 async def survey(file: ClaimedFile) -> object:
-    return await file.survey(lambda: None)
+    return await file.survey(lambda: None, as_it_is=False)
 
 
 async def count_lines(file: ClaimedFile) -> object:

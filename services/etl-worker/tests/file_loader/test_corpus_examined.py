@@ -24,6 +24,7 @@ FROM_THE_TABLES = {"duplicate_email", "id_conflict"}
 MANY = 10_000
 # A file that fails later than at its header has one.
 NO_HEADER = (
+    "archive_refused",
     "empty_file",
     "unknown_header",
     "duplicate_column",

@@ -14,9 +14,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tillstream.contracts.envelope import DEFAULT_SOURCE
-from tillstream.csv.dropped import header_of_dropped
+from tillstream.csv.dropped import header_of_dropped, is_kept_text
 from tillstream.csv.encoding import Encoding
 from tillstream.csv.header import Header
+from tillstream.csv.packed import open_text, plain_name
 from tillstream.csv.rejects import FirstAttempt
 from tillstream.csv.row_messages import Facts, Known, RowMessage, RowMessages, keys_of, refuse_repeated_keys
 from tillstream.csv.rows import Row, RowReader
@@ -77,13 +78,14 @@ class Report:
 
 
 def examine(file: BinaryIO, file_name: str, terms: Terms) -> Report:
-    """Reads the file twice, from its beginning; memory does not grow with it. Blocks; raises OSError."""
+    """Reads the file twice, from its beginning, or what a gzip file holds; memory does not grow with it. Blocks; raises OSError."""
     report = Report()
-    survey = _surveyed(file, report)
     try:
-        report.header = header_of_dropped(file, file_name, partial(survey.found, terms.declared))
+        text = file if is_kept_text(file_name) else open_text(file)
+        survey = _surveyed(text, report)
+        report.header = header_of_dropped(text, plain_name(file_name), partial(survey.found, terms.declared))
         if report.header is not None:
-            _examine_rows(file, report.header, survey, terms, report)
+            _examine_rows(text, report.header, survey, terms, report)
     except FileRefused as error:
         report.error = str(error)
     return report
@@ -96,7 +98,7 @@ def _surveyed(file: BinaryIO, report: Report) -> Survey:
     while block:
         block = file.read(BLOCK_BYTES)
         survey.take(block)
-        report.bytes += len(block)
+    report.bytes = survey.bytes
     report.lines = survey.lines
     return survey
 
@@ -119,7 +121,7 @@ def _examine_rows(file: BinaryIO, header: Header, survey: Survey, terms: Terms, 
             report.knows_all_keys = False
         if chunk.is_last:
             break
-    survey.check_end(chunk.next_byte, chunk.next_line, report.bytes)
+    survey.check_end(chunk.next_byte, chunk.next_line)
 
 
 def _messages(maker: RowMessages, header: Header, rows: Sequence[Row]) -> list[RowMessage]:

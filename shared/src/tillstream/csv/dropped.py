@@ -13,6 +13,11 @@ TEXT_SUFFIX = ".txt"
 CSV_SUFFIXES = (".csv", ".tsv")
 
 
+def is_kept_text(file_name: str) -> bool:
+    """Whether a file is kept as it is, whatever it holds."""
+    return file_name.lower().endswith(TEXT_SUFFIX)
+
+
 def header_of_dropped(
     file: BinaryIO, file_name: str, find: Callable[[], Found] | None = None
 ) -> Header | None:
@@ -20,12 +25,11 @@ def header_of_dropped(
 
     `find` tells the encoding as the whole file says it, or raises FileRefused; without it, the first bytes have to do.
     """
-    name = file_name.lower()
-    if name.endswith(TEXT_SUFFIX):
+    if is_kept_text(file_name):
         return None
     try:
         return read_header(file, file_name, find() if find is not None else None)
     except FileRefused:
-        if name.endswith(CSV_SUFFIXES):
+        if file_name.lower().endswith(CSV_SUFFIXES):
             raise
         return None

@@ -73,6 +73,7 @@ class Survey:
     """Takes the blocks of a file in their order; the first one has at least four bytes if the file has them."""
 
     def __init__(self) -> None:
+        self.bytes = 0
         self._opening: Found | None = None
         self._wide: WideReader | None = None
         self._lines = LineCount()
@@ -83,14 +84,19 @@ class Survey:
     def lines(self) -> int:
         return self._lines.total
 
+    def refuse(self, error: FileRefused) -> None:
+        """The file cannot be read to its end."""
+        self._problem = self._problem or str(error)
+
     def take(self, block: bytes) -> None:
         """Never raises for what the block holds. An empty one is the end."""
+        self.bytes += len(block)
         if self._problem is not None:
             return
         try:
             self._take(block)
         except FileRefused as error:
-            self._problem = str(error)
+            self.refuse(error)
 
     def _take(self, block: bytes) -> None:
         if self._opening is None:
@@ -117,10 +123,10 @@ class Survey:
             return Found(declared, Certainty.DECLARED)
         return opening
 
-    def check_end(self, next_byte: int, next_line: int, size: int) -> None:
+    def check_end(self, next_byte: int, next_line: int) -> None:
         """Raises FileRefused where the reader of records did not come to the end by the same number of lines."""
-        if (next_byte, next_line - 1) != (size, self.lines):
+        if (next_byte, next_line - 1) != (self.bytes, self.lines):
             raise FileRefused(
                 f"does_not_add_up: its records end at byte {next_byte} after {next_line - 1} lines;"
-                f" the file has {size} bytes and {self.lines} lines"
+                f" the file has {self.bytes} bytes and {self.lines} lines"
             )

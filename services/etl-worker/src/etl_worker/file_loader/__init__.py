@@ -10,6 +10,9 @@ What was decided, and what a partner or an operator may count on:
   fails with what was found and expected; a file of any other name is then text, too.
 - **Text** is archived: hashed, its lines counted as `rows` and as `loaded` (so that the statement adds up), moved to
   `processed/`.
+- **Packed.** A gzip file is read as what it holds; places in it count in bytes of that. It is read through once before its first
+  row is loaded, so that one that is cut off, damaged or larger than its bounds loads nothing. A resumption unpacks it up to its
+  place. Archives (zip, tar, 7z, rar) and other packings (xz, zstd, bzip2, lz4) fail with a sentence, whatever their name but `.txt`.
 - **Duplicate** is said only when the newest ended job of that source and kind was loaded whole (settled, no rejects) from the
   very same bytes. A failed job that came later counts as newer: it may have written some of its rows.
 - **Crashes.** A chunk is one transaction that also moves (lease_epoch, next_byte). At the end come the rejects file, the

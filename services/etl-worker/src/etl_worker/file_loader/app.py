@@ -21,6 +21,7 @@ from tillstream.apply.engine import ApplyPolicy, Engine
 from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
+from tillstream.csv.packed import Bounds
 from tillstream.db.connections import connect
 from tillstream.folders import Folders
 from tillstream.kafka.aio import AioConsumer
@@ -61,7 +62,7 @@ def real_ports(settings: LoaderSettings) -> Ports:
         ),
         clock=SystemClock(),
         jobs=Jobs(),
-        desk=Desk(Folders(settings.data_dir)),
+        desk=Desk(Folders(settings.data_dir), Bounds(settings.file_max_text_bytes, settings.file_max_ratio)),
         apply=engine.apply,
         wake=Sweeper(engine).wake,
     )

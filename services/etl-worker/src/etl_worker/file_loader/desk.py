@@ -10,9 +10,10 @@ import structlog
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.failures import disk_translated
 from tillstream.contracts.entities import Entity
-from tillstream.csv.dropped import header_of_dropped
+from tillstream.csv.dropped import header_of_dropped, is_kept_text
 from tillstream.csv.encoding import Found
 from tillstream.csv.header import Header
+from tillstream.csv.packed import DEFAULT_BOUNDS, Bounds, plain_name
 from tillstream.errors import FileRefused
 from tillstream.folders import REJECTS_SUFFIX, Folders, durable_file, move, stored_name
 
@@ -22,19 +23,23 @@ _log = structlog.get_logger()
 class Desk:
     """Everything that the loader does with the data directory. Blocks on the disk; raises DiskUnavailable."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, bounds: Bounds = DEFAULT_BOUNDS) -> None:
         self._folders = folders
+        self._bounds = bounds
 
     def open(self, name: str) -> ClaimedFile:
         """Open a claimed file by its stored name. Raises FileRefused."""
-        return ClaimedFile.open(self._folders.work / name)
+        return ClaimedFile.open(self._folders.work / name, self._bounds)
 
     def header(
         self, file: ClaimedFile, file_name: str, find: Callable[[], Found] | None = None
     ) -> Header | None:
-        """As `header_of_dropped`."""
+        """As `header_of_dropped`, of what a packed file holds; an archive is refused whatever else its name says."""
+        if is_kept_text(file_name):
+            return None
+        text = file.text
         with disk_translated():
-            return header_of_dropped(file.file, file_name, find)
+            return header_of_dropped(text, plain_name(file_name), find)
 
     def kind(self, name: str, file_name: str) -> Entity | None:
         """The kind of a claimed file, for the order of the queue; None where it has none or cannot be told now."""

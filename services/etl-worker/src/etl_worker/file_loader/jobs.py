@@ -87,11 +87,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a file is, as its hash and its header say."""
+    """What a file is, as its hash and its header say. `text_bytes` is what a packed one holds; places count in those."""
 
     header: Header
     sha256: str
     bytes: int
+    text_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ class Jobs:
                 "kind": header.entity.value,
                 "sha256": identity.sha256,
                 "bytes": identity.bytes,
-                "dialect": Jsonb(Dialect.of(header).stored()),
+                "dialect": Jsonb(_dialect(identity)),
                 "from_byte": job.next_byte,
                 "next_byte": header.next_byte,
                 "next_line": header.next_line,
@@ -351,6 +352,11 @@ class Jobs:
         """How many jobs are queued and running."""
         cursor = await conn.execute(self._sql["states"])
         return dict(await cursor.fetchall())
+
+
+def _dialect(identity: Identity) -> dict[str, Any]:
+    packing = {} if identity.text_bytes is None else {"packing": "gzip", "text_bytes": identity.text_bytes}
+    return {**Dialect.of(identity.header).stored(), **packing}
 
 
 def _check_owned(rowcount: int, job: Job) -> None:

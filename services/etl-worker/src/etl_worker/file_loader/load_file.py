@@ -20,6 +20,7 @@ from tillstream.apply.engine import Applied
 from tillstream.clock import Clock
 from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.csv.dropped import is_kept_text
 from tillstream.csv.encoding import Encoding, Found
 from tillstream.csv.header import Header
 from tillstream.csv.rejects import FirstAttempt, render
@@ -124,14 +125,14 @@ class LoadFile:
 
     async def _load(self, run: _Run, file: ClaimedFile) -> Ending:
         job = run.job
-        sha256, survey = await file.survey(self._watch.pulse)
+        sha256, survey = await file.survey(self._watch.pulse, as_it_is=is_kept_text(job.file_name))
         if job.sha256 is not None and job.sha256 != sha256:
             raise FileRefused("file_changed: the file was changed after its first chunk was loaded")
         header = self._desk.header(file, job.file_name, partial(self._found, run, survey))
         if header is None:
             lines = await file.count_lines(self._watch.pulse)
             return Ending("archived", run.lap(), sha256=sha256, bytes=file.size, lines=lines)
-        await self._identify(run, header, sha256, file.size)
+        await self._identify(run, header, sha256, file, survey)
         if job.rows == 0:
             original = await self._jobs.duplicate_of(run.conn, job, header.entity, sha256)
             if original is not None:
@@ -146,18 +147,24 @@ class LoadFile:
             return found
         return replace(found, encoding=run.dialect.encoding, certainty=run.dialect.certainty)
 
-    async def _identify(self, run: _Run, header: Header, sha256: str, size: int) -> None:
+    async def _identify(
+        self, run: _Run, header: Header, sha256: str, file: ClaimedFile, survey: Survey
+    ) -> None:
         run.dialect, run.kind = Dialect.of(header), header.entity.value
         if run.from_byte:
             return
-        await self._jobs.identify(run.conn, run.job, Identity(header, sha256, size), run.lap())
+        text_bytes = survey.bytes if file.is_packed else None
+        await self._jobs.identify(
+            run.conn, run.job, Identity(header, sha256, file.size, text_bytes), run.lap()
+        )
         run.lap.committed()
         run.from_byte = header.next_byte
 
     async def _load_chunks(self, run: _Run, file: ClaimedFile, header: Header, survey: Survey) -> None:
         next_line = run.job.next_line if run.job.next_byte else header.next_line
         width = len(header.columns)
-        reader = RowReader(file.file, header.separator, width, run.from_byte, next_line, header.encoding)
+        await file.wind(run.from_byte, self._watch.pulse)
+        reader = RowReader(file.text, header.separator, width, run.from_byte, next_line, header.encoding)
         maker = RowMessages(header, run.job, self._shop_timezone)
         while True:
             with disk_translated():
@@ -170,7 +177,7 @@ class LoadFile:
                 break
             await self._give_way(run.conn)
         file.check_unchanged()
-        survey.check_end(chunk.next_byte, chunk.next_line, file.size)
+        survey.check_end(chunk.next_byte, chunk.next_line)
 
     async def _messages(
         self, run: _Run, maker: RowMessages, header: Header, rows: Sequence[Row]

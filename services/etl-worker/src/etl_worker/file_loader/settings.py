@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from tillstream.apply.engine import DEFAULT_PARKED_FOR
 from tillstream.csv.encoding import DECLARABLE, Encoding
+from tillstream.csv.packed import DEFAULT_MAX_RATIO, DEFAULT_MAX_TEXT_BYTES
 from tillstream.settings import BrokerAddresses, Port, ServiceSettings
 
 FOUR_MIB = 4 * 1024 * 1024
@@ -49,6 +50,14 @@ class LoaderSettings(ServiceSettings):
         default=0.5,
         ge=0,
         description="Seconds that a queued file waits for others, so that users run before orders of the same drop.",
+    )
+    file_max_text_bytes: int = Field(
+        default=DEFAULT_MAX_TEXT_BYTES, ge=1, description="Bytes that a gzip file may hold unpacked."
+    )
+    file_max_ratio: int = Field(
+        default=DEFAULT_MAX_RATIO,
+        ge=1,
+        description="How many times its own size a gzip file may hold; not asked of what is below 16 MiB unpacked.",
     )
     file_pause_at_lag: int = Field(
         default=5_000,
