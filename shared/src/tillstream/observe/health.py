@@ -21,9 +21,10 @@ Probe = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`problems` has one sentence per name that is not well; there is none when `ok`."""
+    """`problems` has one sentence per name that is not well; there is none when `ok`. `remarks` do not count."""
 
     problems: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -87,6 +88,7 @@ class Health:
         self._probes: dict[str, Probe] = {}
         self._dependencies: dict[str, Dependency] = {}
         self._progress: dict[str, Progress] = {}
+        self._remarks: dict[str, str] = {}
         self._stopping = False
         self._asking = asyncio.Lock()
         self._answers: dict[str, str] = {}
@@ -112,6 +114,12 @@ class Health:
         """A new proof of progress, whose time starts now; without `ready_s` the process is ready until `limit_s`."""
         self._progress[name] = Progress(name, limit_s, limit_s if ready_s is None else ready_s, self._clock)
         return self._progress[name]
+
+    def remark(self, name: str, sentence: str | None) -> None:
+        """Something that an operator should know and that keeps nobody from working; None takes it back."""
+        self._remarks.pop(name, None)
+        if sentence is not None:
+            self._remarks[name] = sentence
 
     def stop(self) -> None:
         """From here on the process is not ready, whatever else is well."""
@@ -147,7 +155,7 @@ class Health:
         if self._stopping:
             problems["process"] = "The process is stopping."
         self._metrics.ready.set(0 if problems else 1)
-        return Report(problems)
+        return Report(problems, dict(self._remarks))
 
     async def _ask_all(self) -> None:
         now = self._clock.monotonic()

@@ -52,6 +52,6 @@ class OpsServer:
 
 def _answer(report: Report, word: str) -> Response:
     status = word if report.ok else f"not {word}"
-    return JSONResponse(
-        {"status": status, "problems": report.problems}, status_code=200 if report.ok else 503
-    )
+    remarks = {"remarks": report.remarks} if report.remarks else {}
+    content = {"status": status, "problems": report.problems, **remarks}
+    return JSONResponse(content, status_code=200 if report.ok else 503)

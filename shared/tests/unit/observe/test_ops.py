@@ -49,6 +49,16 @@ async def test_unready_process_says_what_it_waits_for(client: httpx2.AsyncClient
     assert (await client.get("/health/live")).status_code == 200
 
 
+async def test_a_remark_is_told_and_keeps_nobody_from_being_ready(
+    client: httpx2.AsyncClient, health: Health
+) -> None:
+    health.remark("hints", "There are none.")
+    ready = await client.get("/health/ready")
+    assert (ready.status_code, ready.json()["remarks"]) == (200, {"hints": "There are none."})
+    health.remark("hints", None)
+    assert (await client.get("/health/ready")).json() == {"status": "ready", "problems": {}}
+
+
 async def test_stuck_process_is_not_live(client: httpx2.AsyncClient, health: Health) -> None:
     health.progress("consume", limit_s=-1)
     live = await client.get("/health/live")
