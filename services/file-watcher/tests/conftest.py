@@ -1,18 +1,23 @@
 """A data directory, a broker in memory and a clock that moves when told."""
 
+from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from file_watcher.app import App, build
 from file_watcher.settings import WatcherSettings
+from file_watcher.stuck import Obstacle
+from tillstream.clock import Clock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.files import FileJob, read_job
 from tillstream.folders import Folders
 from tillstream.kafka.memory import MemoryBroker, MemoryProducer
 
 STABLE_S = 1.0
+ALARM_AFTER_S = 60.0
 
 
 class HandClock:
@@ -45,17 +50,19 @@ class Bench:
         self.max_bytes = 10_000
         self.app = self.start()
 
-    def start(self) -> App:
+    def start(self, clock: Clock | None = None, **changes: Any) -> App:
         """A new process on the same directory and broker."""
-        settings = WatcherSettings(
-            data_dir=self.folders.root,
-            ops_port=0,
-            file_stable_s=STABLE_S,
-            file_scan_s=0.01,
-            file_emit_again_s=30,
-            file_max_bytes=self.max_bytes,
-        )
-        self.app = build(settings, producer=MemoryProducer(self.broker), clock=self.clock)
+        values: dict[str, Any] = {
+            "data_dir": self.folders.root,
+            "ops_port": 0,
+            "file_stable_s": STABLE_S,
+            "file_scan_s": 0.01,
+            "file_emit_again_s": 30,
+            "file_max_bytes": self.max_bytes,
+            "file_alarm_after_s": ALARM_AFTER_S,
+        }
+        settings = WatcherSettings(**values | changes)
+        self.app = build(settings, producer=MemoryProducer(self.broker), clock=clock or self.clock)
         return self.app
 
     def drop(self, name: str | bytes, content: bytes = b"a,b\n1,2\n") -> Path:
@@ -79,6 +86,10 @@ class Bench:
             name.partition("__")[2]: (work / name).read_bytes() for name in self.folders.claimed().values()
         }
 
+    def stuck(self, obstacle: Obstacle) -> float:
+        """What the gauge says."""
+        return float(self.app.metrics.files_stuck.labels(obstacle)._value.get())
+
     def sent(self) -> list[FileJob]:
         """The file jobs in the topic, in the order of their ids."""
         records = [
@@ -87,6 +98,15 @@ class Bench:
         jobs = [read_job(record.value, record.timestamp) for record in records]
         assert all(isinstance(job, FileJob) for job in jobs)
         return sorted((job for job in jobs if isinstance(job, FileJob)), key=lambda job: job.job_id)
+
+
+def alarms(logs: Sequence[MutableMapping[str, Any]]) -> list[str]:
+    """The names of which an alarm told, in order."""
+    return [
+        str(each.get("file_name") or each.get("folder"))
+        for each in logs
+        if each["event"].startswith("ALARM") and each["log_level"] == "error"
+    ]
 
 
 @pytest.fixture

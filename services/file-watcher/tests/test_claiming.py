@@ -8,12 +8,13 @@ from structlog.testing import capture_logs
 
 from file_watcher.app import build
 from file_watcher.settings import WatcherSettings
+from file_watcher.stuck import Obstacle
 from tillstream.contracts.file_names import MAX_NAME_BYTES
 from tillstream.errors import Misconfigured
 from tillstream.folders import job_id_of
 from tillstream.kafka.memory import MemoryProducer
 
-from .conftest import STABLE_S, Bench
+from .conftest import STABLE_S, Bench, alarms
 
 pytestmark = pytest.mark.unit
 
@@ -73,7 +74,8 @@ async def test_a_folder_that_is_not_looked_into_is_told_once_for_as_long_as_it_i
         (path / "users.csv").write_bytes(b"x")
         with capture_logs() as logs:
             assert await bench.scan_until_stable() == 0
-        told.append([each["folder"] for each in logs if each["log_level"] == "warning"])
+        told.append(alarms(logs))
+        assert bench.stuck(Obstacle.FOLDER) == 1
         (path / "users.csv").unlink()
         path.rmdir()
         assert await bench.app.watch.scan_once() == 0
@@ -107,7 +109,7 @@ async def test_a_source_whose_folder_cannot_be_read_is_told_once_and_keeps_no_ot
     bench.drop("open/users.csv")
     with capture_logs() as logs:
         assert await bench.scan_until_stable() == 2
-    (told,) = [each for each in logs if each["log_level"] == "warning"]
+    (told,) = [each for each in logs if each["event"].startswith("ALARM")]
     assert told["folder"] == "'closed'"
     assert told["problem"].startswith("it cannot be read: ")
 

@@ -91,14 +91,53 @@ async def test_jobs_without_a_file_are_removed_after_a_while(bench: Bench) -> No
     assert not sidecar.exists()
 
 
-async def test_a_file_without_its_job_raises_an_alarm_and_holds_up_no_other(bench: Bench) -> None:
+async def test_the_beginning_of_a_job_that_a_crash_cut_short_is_removed_after_a_while(bench: Bench) -> None:
+    beginning = bench.folders.work / f".{JOB_ID}.json.tmp"
+    beginning.write_bytes(b"{")
+    os.utime(beginning, (bench.clock.now().timestamp(),) * 2)
+    await bench.app.emitter.emit_all()
+    assert beginning.exists()
+    bench.clock.move(ORPHAN_AFTER_S + 1)
+    await bench.app.emitter.emit_all()
+    assert not beginning.exists()
+
+
+async def test_a_file_without_its_job_raises_one_alarm_and_holds_up_no_other(bench: Bench) -> None:
     (bench.folders.work / stored_name(JOB_ID, "odd.csv")).write_bytes(b"x")
     bench.drop("a.csv")
     await bench.scan_until_stable()
     with capture_logs() as logs:
-        await bench.app.emitter.emit_all()
-    assert [job.file_name for job in bench.sent()] == ["a.csv"]
-    assert any("ALARM" in each["event"] for each in logs)
+        for _ in range(3):
+            assert await bench.app.emitter.emit_all()
+    assert [job.file_name for job in bench.sent()] == ["a.csv"] * 3
+    assert len([each for each in logs if each["event"].startswith("ALARM")]) == 1
+
+
+async def test_the_more_files_wait_for_the_loader_the_seldomer_they_are_told_again(bench: Bench) -> None:
+    """At a hundred a second the loader can also read what is new."""
+    seconds = 60
+    bench.drop("a.csv")
+    await bench.scan_until_stable()
+    (job_id,) = bench.folders.claimed()
+    value = bench.folders.sidecar(job_id).read_bytes()
+    for number in range(100 * seconds - 1):
+        other = UUID(int=number)
+        (bench.folders.work / stored_name(other, "x.csv")).touch()
+        bench.folders.sidecar(other).write_bytes(value)
+    files = 100 * seconds
+    running = asyncio.create_task(bench.app.emitter.run())
+    await eventually(lambda: len(bench.sent()) >= files)
+    bench.drop("late.csv")
+    await bench.scan_until_stable()
+    bench.clock.move(seconds - 2 * STABLE_S)
+    await eventually(lambda: len(bench.sent()) > files)
+    assert len(bench.sent()) == files + 1
+    bench.clock.move(2 * STABLE_S)
+    bench.drop("later.csv")
+    await bench.scan_until_stable()
+    await eventually(lambda: len(bench.sent()) > 2 * files)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_many_jobs_are_sent_in_pieces(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from tillstream.errors import FileRefused, Misconfigured
 
 JOINT = "__"
 SIDECAR_SUFFIX = ".json"
+TEMPORARY_SUFFIX = ".tmp"
 REJECTS_SUFFIX = ".rejects.csv"
 FOLDER_MODE = 0o750
 DEFAULT_MAX_FILE_BYTES = 10 * 1024**3
@@ -148,7 +149,7 @@ def durable_file(path: Path) -> Iterator[BinaryIO]:
 
     Raises OSError. Where the block fails, nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name[:MAX_NAME_BYTES]}.tmp")
+    temporary = path.with_name(f".{path.name[:MAX_NAME_BYTES]}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("wb") as file:
             yield file

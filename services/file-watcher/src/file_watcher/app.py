@@ -9,9 +9,11 @@ from prometheus_client import CollectorRegistry
 from file_watcher.claim import Claimer, ClaimPolicy
 from file_watcher.emit import EmitPolicy, Emitter
 from file_watcher.hints import Hints
+from file_watcher.markers import MarkerRule
 from file_watcher.meta import Metas
 from file_watcher.settings import WatcherSettings
 from file_watcher.stability import Stability
+from file_watcher.stuck import Stuck
 from file_watcher.watch import Watch, WatchPolicy
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.rules import is_text
@@ -42,22 +44,29 @@ class App:
         policy = EmitPolicy(again_s=settings.file_emit_again_s)
         kafka = self.health.dependency("kafka")
         self.emitter = Emitter(self.folders, producer, policy, clock, self.metrics, kafka)
+        markers = MarkerRule(settings.file_marker)
+        claims = ClaimPolicy(settings.file_max_bytes, markers)
+        stuck = Stuck(self.folders.input, settings.file_alarm_after_s, clock, self.metrics)
         self.watch = Watch(
             self.folders,
             Claimer(
                 self.folders,
-                ClaimPolicy(settings.file_max_bytes),
+                claims,
                 clock,
+                stuck,
+                self.metrics,
                 Metas(self.folders, clock, settings.shop_timezone),
             ),
             Stability(settings.file_stable_s, clock),
+            stuck,
             self.emitter,
-            WatchPolicy(settings.file_source, settings.file_scan_s),
+            WatchPolicy(settings.file_source, markers, settings.file_scan_s),
             clock,
             self.metrics,
             self.health.dependency("folders"),
             self.health.progress("scan", SCAN_LIMIT_S + settings.file_scan_s),
         )
+        self.hints = Hints(self.folders.input, self.watch.hint, self.health, self.metrics)
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
 
     @asynccontextmanager
@@ -68,14 +77,12 @@ class App:
         """
         self.folders.create()
         self.folders.check()
-        loop = asyncio.get_running_loop()
-        hints = Hints(self.folders.input, lambda: loop.call_soon_threadsafe(self.watch.hint))
         async with AsyncExitStack() as opened:
             await self.ops.start()
             opened.push_async_callback(self.ops.stop)
             opened.push_async_callback(self._producer.stop)
-            hints.start()
-            opened.callback(hints.stop)
+            opened.callback(self.hints.stop)
+            await self.hints.start()
             opened.callback(self.health.stop)
             yield
 
@@ -86,6 +93,7 @@ class App:
                 running = [
                     loops.create_task(self.watch.run(), name=repr(self.watch)),
                     loops.create_task(self.emitter.run(), name=repr(self.emitter)),
+                    loops.create_task(self.hints.run(), name=repr(self.hints)),
                 ]
                 await stop.wait()
                 for each in running:

@@ -1,17 +1,21 @@
 """Takes a dropped file: from here on it belongs to one job."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
+from file_watcher.markers import MarkerRule
 from file_watcher.meta import Metas, Unsettled, is_meta, meta_path
 from file_watcher.scan import Dropped
+from file_watcher.stuck import Obstacle, Stuck
 from tillstream.clock import Clock
 from tillstream.contracts.file_meta import FileMeta
 from tillstream.contracts.file_names import harmless, name_problem
-from tillstream.contracts.files import FileJob, job_to_json
+from tillstream.contracts.files import FileJob, job_to_json, read_job
 from tillstream.contracts.ids import new_id
 from tillstream.errors import FileRefused
 from tillstream.folders import (
@@ -20,7 +24,9 @@ from tillstream.folders import (
     move,
     open_regular,
     stored_name,
+    sync_folder,
 )
+from tillstream.observe.metrics import Metrics
 
 _log = structlog.get_logger()
 
@@ -28,21 +34,32 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class ClaimPolicy:
     max_bytes: int
+    markers: MarkerRule
 
 
 class Claimer:
     """Claims by rename. A file that cannot be taken stays and is said once; one that never can be goes to `error/`.
 
-    First the job is written, then the file is renamed: whatever lies in `work/` has its job beside it, so that the
-    same job is sent after every crash.
+    First the job is written, then the file is renamed, last its marker goes: whatever lies in `work/` has its job beside
+    it, so that the same job is sent after every crash. Several watchers may claim in one folder: of each file one
+    rename succeeds, and who comes too late takes its job back.
     """
 
-    def __init__(self, folders: Folders, policy: ClaimPolicy, clock: Clock, metas: Metas) -> None:
+    def __init__(
+        self,
+        folders: Folders,
+        policy: ClaimPolicy,
+        clock: Clock,
+        stuck: Stuck,
+        metrics: Metrics,
+        metas: Metas,
+    ) -> None:
         self._folders = folders
         self._metas = metas
         self._policy = policy
         self._clock = clock
-        self._told: dict[Path, str] = {}
+        self._stuck = stuck
+        self._metrics = metrics
 
     def claim(self, dropped: Dropped) -> FileJob | None:
         """The file's job, or None where it was refused or has to wait. Raises OSError where the disk fails."""
@@ -52,16 +69,49 @@ class Claimer:
         problem = self._refusal(dropped)
         if problem is not None:
             self._refuse(dropped.path, problem)
+            self._remove_marker(dropped)
             return None
         try:
             with open_regular(dropped.path) as file:
-                meta = self._meta(dropped.path)
-                return None if meta is None else self._take(dropped, os.fstat(file.fileno()), meta)
+                facts = os.fstat(file.fileno())
+                # A scan of many files takes a while, and their partners may have gone on writing meanwhile.
+                meta = self._meta(dropped) if dropped.looks_like(facts) else None
+                job = self._take(dropped, facts, meta) if meta is not None else None
         except FileNotFoundError:
             return None  # another watcher, or its owner, was quicker
         except (FileRefused, PermissionError) as error:
-            self._tell(dropped.path, str(error))
+            self._stuck.tell(dropped.path, Obstacle.NOT_TAKEN, str(error))
             return None
+        if job is not None:
+            self._remove_marker(dropped)
+        return job
+
+    def finish_claims(self) -> None:
+        """Remove the markers of files in `work/`: a crash may have come before. Raises OSError."""
+        if not self._policy.markers.is_on:
+            return
+        for job_id in self._folders.claimed():
+            self._finish(job_id)
+
+    def _finish(self, job_id: UUID) -> None:
+        sidecar = self._folders.sidecar(job_id)
+        try:
+            written, job = sidecar.lstat(), read_job(sidecar.read_bytes(), self._clock.now())
+        except FileNotFoundError:
+            return
+        if not isinstance(job, FileJob):
+            return
+        for place in self._places_of(job.source):
+            path = place / job.file_name
+            marker = self._policy.markers.spent_on(path, written)
+            if marker is not None and not os.path.lexists(path):  # else it may be that of another file
+                marker.remove()
+
+    def _places_of(self, source: str) -> Iterator[Path]:
+        """Where its file may have lain: in `input/` itself, too, since a meta file there may name any source."""
+        yield self._folders.input
+        if name_problem(source) is None:
+            yield self._folders.input / source
 
     def _refusal(self, dropped: Dropped) -> str | None:
         if not dropped.is_regular:
@@ -70,8 +120,9 @@ class Claimer:
             return f"it has {dropped.bytes} bytes, more than {self._policy.max_bytes}"
         return name_problem(dropped.path.name)
 
-    def _meta(self, path: Path) -> FileMeta | None:
+    def _meta(self, dropped: Dropped) -> FileMeta | None:
         """What is said about the file; None where it has to wait, or went to `error/` with what is said of it."""
+        path = dropped.path
         try:
             return self._metas.of(path)
         except Unsettled:
@@ -79,6 +130,7 @@ class Claimer:
         except FileRefused as error:
             self._refuse(path, str(error))
             self._refuse(meta_path(path), str(error))
+            self._remove_marker(dropped)
             return None
 
     def _leave_meta(self, path: Path) -> None:
@@ -98,23 +150,40 @@ class Claimer:
         )
         sidecar = self._folders.sidecar(job_id)
         target = self._folders.work / job.stored_name
-        with durable_file(sidecar) as written:
-            written.write(job_to_json(job))
+        self._write(job)
         try:
             move(dropped.path, target)
         except OSError:
-            sidecar.unlink()
+            if not os.path.lexists(target):  # it may be there, though not durably: then it is claimed
+                sidecar.unlink(missing_ok=True)
             raise
-        self._told.pop(dropped.path, None)
-        self._metas.put_away(dropped.path, job_id)
+        if not sidecar.exists():  # this process stood still, and another one took the job for an orphan
+            self._write(job)
         if not _is_same(target, facts):
-            self._refuse(target, "another file took its name while it was claimed", target.name)
-            sidecar.unlink()
+            self._give_back(target, dropped.path, sidecar)
             return None
+        self._metas.put_away(dropped.path, job_id)
         _log.info(
             "Claimed a file.", job_id=str(job_id), file_name=job.file_name, source=job.source, bytes=job.bytes
         )
         return job
+
+    def _write(self, job: FileJob) -> None:
+        with durable_file(self._folders.sidecar(job.job_id)) as written:
+            written.write(job_to_json(job))
+
+    def _give_back(self, target: Path, path: Path, sidecar: Path) -> None:
+        """What was renamed is another file, which took the name of the one that was looked at: nobody knows yet whether
+        it is finished. A link, unlike a rename, never replaces what may have taken the name since."""
+        sidecar.unlink(missing_ok=True)
+        try:
+            os.link(target, path, follow_symlinks=False)
+        except OSError:
+            self._refuse(target, "another file took its name while it was claimed", target.name)
+            return
+        target.unlink()
+        sync_folder(path.parent)
+        sync_folder(target.parent)
 
     def _refuse(self, path: Path, problem: str, name: str | None = None) -> None:
         target = self._folders.error / (name or stored_name(new_id(), harmless(path.name)))
@@ -122,6 +191,7 @@ class Claimer:
             move(path, target)
         except FileNotFoundError:
             return
+        self._metrics.files_refused.inc()
         _log.error(
             "ALARM: a dropped file was refused and lies in error/.",
             file_name=ascii(path.name),
@@ -129,16 +199,9 @@ class Claimer:
             moved_to=target.name,
         )
 
-    def _tell(self, path: Path, problem: str) -> None:
-        if self._told.get(path) != problem:
-            self._told[path] = problem
-            _log.error(
-                "ALARM: a dropped file cannot be taken yet.", file_name=ascii(path.name), problem=problem
-            )
-
-    def forget_others(self, present: set[Path]) -> None:
-        """Drop what was remembered of files that are gone."""
-        self._told = {path: problem for path, problem in self._told.items() if path in present}
+    def _remove_marker(self, dropped: Dropped) -> None:
+        if dropped.marker is not None:
+            dropped.marker.remove()
 
 
 def _is_same(path: Path, facts: os.stat_result) -> bool:

@@ -1,23 +1,27 @@
 """Sends the jobs of the files in `work/`, again and again until they are gone: a repetition is harmless, a loss is not."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from uuid import UUID
 
 import structlog
 
 from tillstream.clock import Clock
 from tillstream.contracts.entities import FILES_TOPIC
-from tillstream.contracts.files import job_key
+from tillstream.contracts.files import FileJob, job_key
 from tillstream.errors import BrokerUnavailable, ProducerFull
-from tillstream.folders import SIDECAR_SUFFIX, Folders, job_id_of
+from tillstream.folders import SIDECAR_SUFFIX, TEMPORARY_SUFFIX, Folders, job_id_of
 from tillstream.kafka.ports import Producer
 from tillstream.kafka.records import Outgoing
 from tillstream.observe.health import Dependency
 from tillstream.observe.metrics import Metrics
 
 ORPHAN_AFTER_S = 3_600
+_LEFT_SUFFIXES = (SIDECAR_SUFFIX, SIDECAR_SUFFIX + TEMPORARY_SUFFIX)
 _HEADERS = (("content-type", b"application/json"),)
 
 _log = structlog.get_logger()
@@ -25,7 +29,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class EmitPolicy:
+    """`again_per_s`: how many jobs a second are sent again, at most, when many files wait for the loader."""
+
     again_s: float = 30.0
+    again_per_s: float = 100.0
     retry_s: float = 1.0
     deadline_s: float = 5.0
     batch_jobs: int = 500
@@ -49,66 +56,90 @@ class Emitter:
         self._clock = clock
         self._metrics = metrics
         self._kafka = kafka
-        self._acknowledged: frozenset[UUID] = frozenset()
+        self._acknowledged: set[UUID] = set()
+        self._waiting: dict[UUID, str] = {}  # stored names, in the order in which they are sent
+        self._lost: set[UUID] = set()
         self._wake = asyncio.Event()
         self._is_connected = False
 
     def __repr__(self) -> str:
-        return f"<Emitter of {self._folders.work}: {len(self._acknowledged)} acknowledged>"
+        return f"<Emitter of {self._folders.work}: {len(self._acknowledged)} acknowledged, {len(self._waiting)} wait>"
 
-    def wake(self) -> None:
+    def take(self, job: FileJob) -> None:
         """There is a new file in `work/`."""
+        self._waiting[job.job_id] = job.stored_name
         self._wake.set()
 
     async def run(self) -> None:
-        """Never returns. Sends everything at start and every `again_s`, and what is new when it is woken."""
-        next_round_at = self._clock.monotonic()
-        while True:
-            is_full_round = self._clock.monotonic() >= next_round_at
-            if is_full_round:
-                next_round_at = self._clock.monotonic() + self._policy.again_s
-            is_done = await self._try_round(is_full_round=is_full_round)
-            wait_s = next_round_at - self._clock.monotonic()
-            await self._sleep(wait_s if is_done else min(wait_s, self._policy.retry_s))
+        """Never returns. Sends everything at start, what is new when it is woken, and everything again from time to time.
 
-    async def _try_round(self, *, is_full_round: bool) -> bool:
+        The folder is listed every `again_s`: another watcher's files are found there too. All that it holds is sent again
+        at a pace that the reader of the topic can bear, however many files wait for it.
+        """
+        list_at = again_at = self._clock.monotonic()
+        while True:
+            now = self._clock.monotonic()
+            is_again, is_listing = now >= again_at, now >= list_at
+            is_done = await self._try_round(is_listing=is_listing, is_again=is_again)
+            if is_listing:
+                list_at = now + self._policy.again_s
+            if is_again:
+                files = len(self._acknowledged) + len(self._waiting)
+                again_at = now + max(self._policy.again_s, files / self._policy.again_per_s)
+            await self._sleep(list_at - self._clock.monotonic(), is_done=is_done)
+
+    async def _try_round(self, *, is_listing: bool, is_again: bool) -> bool:
         self._wake.clear()
         try:
-            return await (self.emit_all() if is_full_round else self.emit_new())
+            if is_again:
+                return await self.emit_all()
+            if is_listing:
+                self.look()
+            return await self.emit_new()
         except OSError as error:
             _log.error("The folder of claimed files cannot be read.", problem=str(error))
             return False
 
     async def emit_all(self) -> bool:
         """Send the job of every file in `work/`. True when the broker has all of them. Raises OSError."""
-        self._acknowledged = frozenset()
-        remove_orphans(self._folders, self._clock)
+        self._acknowledged.clear()
+        self.look()
         return await self.emit_new()
+
+    def look(self) -> None:
+        """List `work/`: what lies there and was not acknowledged is to be sent. Raises OSError."""
+        claimed = self._folders.claimed()
+        remove_orphans(self._folders, claimed, self._clock)
+        self._metrics.folder_files.labels("work").set(len(claimed))
+        self._acknowledged &= claimed.keys()
+        self._lost &= claimed.keys()
+        self._waiting = {job_id: name for job_id, name in claimed.items() if job_id not in self._acknowledged}
 
     async def emit_new(self) -> bool:
         """Send the jobs that this process has not had acknowledged yet. True when the broker has them. Raises OSError."""
-        claimed = self._folders.claimed().keys()
-        self._metrics.folder_files.labels("work").set(len(claimed))
-        self._acknowledged &= claimed
-        missing = [job_id for job_id in claimed if job_id not in self._acknowledged]
-        is_done = await self._reach()
-        for start in range(0, len(missing), self._policy.batch_jobs):
-            is_done &= await self._send(missing[start : start + self._policy.batch_jobs])
-        return is_done
+        if not await self._reach():
+            return False
+        while self._waiting:
+            if not await self._send(dict(islice(self._waiting.items(), self._policy.batch_jobs))):
+                return False
+        return True
 
-    async def _send(self, job_ids: Iterable[UUID]) -> bool:
-        jobs = {job_id: value for job_id in job_ids if (value := self._job(job_id)) is not None}
+    async def _send(self, files: Mapping[UUID, str]) -> bool:
+        jobs = {job_id: value for job_id, name in files.items() if (value := self._job(job_id, name))}
+        for gone in files.keys() - jobs.keys():
+            self._waiting.pop(gone, None)
         records = [Outgoing(FILES_TOPIC, job_key(job_id), value, _HEADERS) for job_id, value in jobs.items()]
         if not records:
             return True
         try:
-            await self._connect()
             results = await self._producer.publish(records, self._policy.deadline_s)
         except (BrokerUnavailable, ProducerFull) as error:
             self._kafka.waiting(f"File jobs wait in work/: {error}")
             return False
         done = [job_id for job_id, result in zip(jobs, results, strict=True) if result.acknowledged]
-        self._acknowledged |= frozenset(done)
+        for job_id in done:
+            self._waiting.pop(job_id, None)
+        self._acknowledged.update(done)
         self._metrics.file_jobs_emitted.inc(len(done))
         return self._judge([result.error for result in results if result.error is not None])
 
@@ -134,16 +165,21 @@ class Emitter:
             await self._producer.start()
             self._is_connected = True
 
-    def _job(self, job_id: UUID) -> bytes | None:
+    def _job(self, job_id: UUID, name: str) -> bytes | None:
+        """None where there is none: the loader moves the file away first, so a job looks like this at its very end."""
         try:
             return self._folders.sidecar(job_id).read_bytes()
         except FileNotFoundError:
-            # The loader moves the file away first, so this is also what a job looks like at its very end.
-            if job_id in self._folders.claimed():
+            if job_id not in self._lost and os.path.lexists(self._folders.work / name):
+                self._lost.add(job_id)
                 _log.error("ALARM: a claimed file has lost its job; drop it again.", job_id=str(job_id))
             return None
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float, *, is_done: bool) -> None:
+        """Until there is something to do; where the last round failed, for a while whatever comes."""
+        if not is_done:
+            await asyncio.sleep(min(max(seconds, 0), self._policy.retry_s))
+            return
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 await self._wake.wait()
@@ -151,15 +187,24 @@ class Emitter:
             return
 
 
-def remove_orphans(folders: Folders, clock: Clock) -> None:
-    """Remove jobs whose file is not there: a claim that a crash cut short, or a file that was moved away. Raises OSError."""
-    claimed = {str(job_id) for job_id in folders.claimed()}
-    for path in folders.work.glob(f"*{SIDECAR_SUFFIX}"):
-        if path.name.removesuffix(SIDECAR_SUFFIX) in claimed or job_id_of(path.name) is not None:
-            continue
-        try:
-            age_s = clock.now().timestamp() - path.lstat().st_mtime
-            if age_s > ORPHAN_AFTER_S:
-                path.unlink()
-        except FileNotFoundError:
-            continue
+def remove_orphans(folders: Folders, claimed: Mapping[UUID, str], clock: Clock) -> None:
+    """Remove what a claim left that a crash cut short: a job without its file, the beginning of one. Raises OSError."""
+    names = {str(job_id) for job_id in claimed}
+    with os.scandir(folders.work) as entries:
+        left = [
+            Path(entry.path)
+            for entry in entries
+            if entry.name.endswith(_LEFT_SUFFIXES)
+            and entry.name.removesuffix(SIDECAR_SUFFIX) not in names
+            and job_id_of(entry.name) is None
+        ]
+    for path in left:
+        if _age_s(path, clock) > ORPHAN_AFTER_S:
+            path.unlink(missing_ok=True)
+
+
+def _age_s(path: Path, clock: Clock) -> float:
+    try:
+        return clock.now().timestamp() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0

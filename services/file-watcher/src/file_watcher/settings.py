@@ -1,11 +1,28 @@
 """What the file-watcher reads from its environment."""
 
+import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tillstream.folders import DEFAULT_MAX_FILE_BYTES
 from tillstream.settings import BrokerAddresses, Port, ServiceSettings
+
+# Behind the longest file name it still fits into a file system.
+_MARKER_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
+_SUFFIXES_OF_UNFINISHED_FILES = frozenset({".tmp", ".part"})
+
+
+def _marker_suffix(value: str) -> str:
+    if not _MARKER_SUFFIX.fullmatch(value) or value.lower() in _SUFFIXES_OF_UNFINISHED_FILES:
+        raise ValueError(
+            f"{value!r} is not a dot with up to 12 letters and digits, or means an unfinished file"
+        )
+    return value
+
+
+MarkerSuffix = Annotated[str, AfterValidator(_marker_suffix)]
 
 
 class WatcherSettings(ServiceSettings):
@@ -32,8 +49,19 @@ class WatcherSettings(ServiceSettings):
         ge=0,
         description="Seconds for which size and time of a file must not change before it is taken.",
     )
+    file_marker: MarkerSuffix | None = Field(
+        default=None,
+        description="Suffix of marker files, such as `.done`: `orders.csv` is then taken only once `orders.csv.done` lies beside it.",
+    )
+    file_alarm_after_s: float = Field(
+        default=900.0,
+        gt=0,
+        description="Seconds that a file may go on changing, or wait for its marker, or a marker for its file, before an alarm is raised.",
+    )
     file_emit_again_s: float = Field(
-        default=30.0, gt=0, description="Seconds after which the jobs of all files in `work/` are sent again."
+        default=30.0,
+        gt=0,
+        description="Seconds after which the jobs of all files in `work/` are sent again; with more than a hundred files for each of these seconds, correspondingly later.",
     )
     file_max_bytes: int = Field(
         default=DEFAULT_MAX_FILE_BYTES, ge=1, description="Larger files are refused, unread."

@@ -1,14 +1,18 @@
 """The loop: scan, claim what has stopped changing, tell the emitter, wait for the next scan or a hint."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from file_watcher.claim import Claimer
 from file_watcher.emit import Emitter
-from file_watcher.scan import InputFolder
+from file_watcher.markers import MarkerRule
+from file_watcher.meta import is_meta
+from file_watcher.scan import MAX_NAMES, Dropped, Found, InputFolder
 from file_watcher.stability import Stability
+from file_watcher.stuck import Obstacle, Stuck
 from tillstream.clock import Clock
 from tillstream.folders import Folders
 from tillstream.observe.health import Dependency, Progress
@@ -22,8 +26,10 @@ class WatchPolicy:
     """`gap_s` keeps a partner who writes without pause from being scanned without pause."""
 
     default_source: str
+    markers: MarkerRule
     scan_s: float = 1.0
     gap_s: float = 0.1
+    max_names: int = MAX_NAMES
 
 
 class Watch:
@@ -34,6 +40,7 @@ class Watch:
         folders: Folders,
         claimer: Claimer,
         stability: Stability,
+        stuck: Stuck,
         emitter: Emitter,
         policy: WatchPolicy,
         clock: Clock,
@@ -42,9 +49,10 @@ class Watch:
         progress: Progress,
     ) -> None:
         self._folders = folders
-        self._input = InputFolder(folders.input, policy.default_source)
+        self._input = InputFolder(folders.input, policy.default_source, policy.markers, policy.max_names)
         self._claimer = claimer
         self._stability = stability
+        self._stuck = stuck
         self._emitter = emitter
         self._policy = policy
         self._clock = clock
@@ -52,6 +60,7 @@ class Watch:
         self._disk = disk
         self._progress = progress
         self._hint = asyncio.Event()
+        self._has_finished_claims = False
 
     def __repr__(self) -> str:
         return f"<Watch of {self._folders.input}>"
@@ -78,24 +87,59 @@ class Watch:
 
         A file that cannot be moved does not keep the others waiting: its error is raised at the end.
         """
-        dropped = self._input.scan()
-        self._metrics.folder_files.labels("input").set(len(dropped))
-        self._claimer.forget_others({each.path for each in dropped})
-        claimed = 0
-        failure: OSError | None = None
-        for each in self._stability.stable(dropped):
-            self._progress.touch()
-            try:
-                claimed += self._claimer.claim(each) is not None
-            except OSError as error:
-                failure = error
-            self._emitter.wake()
-            await asyncio.sleep(0)  # lets the emitter and the ops port have their turn
-        self._metrics.files_claimed.inc(claimed)
+        if not self._has_finished_claims:
+            self._claimer.finish_claims()
+            self._has_finished_claims = True
+        found = self._input.scan()
+        self._metrics.folder_files.labels("input").set(len(found.dropped))
+        stable = self._stability.stable(found.dropped)
+        self._tell_what_stays(found, stable)
+        claimed, failure = await self._claim_all([each for each in stable if self._is_finished(each)])
+        self._stuck.end_of_scan()
         self._progress.touch()
         if failure is not None:
             raise failure
         return claimed
+
+    async def _claim_all(self, finished: Sequence[Dropped]) -> tuple[int, OSError | None]:
+        claimed = 0
+        failure: OSError | None = None
+        for each in finished:
+            self._progress.touch()
+            try:
+                job = self._claimer.claim(each)
+            except OSError as error:
+                failure = error
+                job = None
+            if job is not None:
+                claimed += 1
+                self._metrics.files_claimed.inc()
+                self._emitter.take(job)
+            await asyncio.sleep(0)  # lets the emitter and the ops port have their turn
+        return claimed, failure
+
+    def _is_finished(self, dropped: Dropped) -> bool:
+        """What is no regular file is refused, whether somebody finished it or not; a meta file goes with its file."""
+        needs_none = not self._policy.markers.is_on or not dropped.is_regular or is_meta(dropped.path)
+        return needs_none or dropped.marker is not None
+
+    def _tell_what_stays(self, found: Found, stable: Sequence[Dropped]) -> None:
+        resting = {each.path for each in stable}
+        for each in found.dropped:
+            if not self._is_finished(each):
+                problem = f"no {self._policy.markers.suffix} that is newer than it has lain beside it"
+                self._stuck.wait(each.path, Obstacle.NO_MARKER, problem)
+            elif each.path not in resting:
+                self._stuck.wait(each.path, Obstacle.CHANGING, "it has not come to rest")
+        for path in found.lone_markers:
+            self._stuck.wait(path, Obstacle.NO_FILE, "there has been no file for it")
+        for path, problem in found.passed_over.items():
+            self._stuck.tell(path, Obstacle.FOLDER, problem)
+        if found.is_cut_short:
+            problem = (
+                f"the first {self._policy.max_names} names are looked at; the others when these are gone"
+            )
+            self._stuck.tell(self._folders.input, Obstacle.TOO_MANY, problem)
 
     async def _rest(self) -> None:
         due_s = self._stability.next_stable_in_s()

@@ -44,6 +44,7 @@ class Label(StrEnum):
     FOLDER = "folder"
     CAUSE = "cause"
     ACTIVITY = "activity"
+    OBSTACLE = "obstacle"
 
 
 BOUNDS: dict[Label, str] = {
@@ -62,6 +63,7 @@ BOUNDS: dict[Label, str] = {
     Label.FOLDER: "`input`, `work`, `processed`, `error`, `invalid`, `output`",
     Label.CAUSE: "the leaves of `tillstream.errors`",
     Label.ACTIVITY: "`publish`, `batch`, `sweep`, `scan`, `file_chunk`, `query`",
+    Label.OBSTACLE: "`changing`, `no_marker`, `no_file`, `not_taken`, `folder`, `too_many`",
 }
 
 ACTIVITIES = ("publish", "batch", "sweep", "scan", "file_chunk", "query")
@@ -211,6 +213,23 @@ _CONSUMER = (
 _FILES = (
     _gauge("folder_files", "Files in a folder at the last scan.", _WATCHER, Label.FOLDER),
     _counter("files_claimed", "Files claimed from the input folder.", _WATCHER),
+    _counter("files_refused", "Dropped files that were moved to `error/` unopened.", _WATCHER),
+    _gauge(
+        "files_stuck",
+        "What lies in the input folder and cannot be taken; an alarm was raised for each.",
+        _WATCHER,
+        Label.OBSTACLE,
+    ),
+    _gauge(
+        "hints_working",
+        "1 when inotify told of a file that was written to try it out, 0 while scans alone find the files.",
+        _WATCHER,
+    ),
+    _counter(
+        "hints_lost",
+        "Complaints of the watching itself, as of an overflow; each is followed by a scan.",
+        _WATCHER,
+    ),
     _counter("file_jobs_emitted", "File jobs sent to the broker, repetitions included.", _WATCHER),
     _gauge("files_by_state", "File jobs that are not over, by state.", _LOADER, Label.STATE),
     _counter("file_rows", "Rows of files, by column of the statement.", _LOADER, Label.KIND, Label.COLUMN),

@@ -25,7 +25,9 @@ class Metrics:
     code needs no questions. Label values go in the order of the definition: `metrics.http_requests.labels(route, status)`.
     """
 
-    def __init__(self, registry: CollectorRegistry, process: Process | None = None) -> None:
+    def __init__(  # noqa: PLR0915 - a statement a metric
+        self, registry: CollectorRegistry, process: Process | None = None
+    ) -> None:
         self.registry = registry
         # A switch of the library's for the whole process: without it every counter has a second series, its birthday.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -66,6 +68,10 @@ class Metrics:
         self.partition_fenced = counter("partition_fenced")
         self.folder_files = gauge("folder_files")
         self.files_claimed = counter("files_claimed")
+        self.files_refused = counter("files_refused")
+        self.files_stuck = gauge("files_stuck")
+        self.hints_working = gauge("hints_working")
+        self.hints_lost = counter("hints_lost")
         self.file_jobs_emitted = counter("file_jobs_emitted")
         self.files_by_state = gauge("files_by_state")
         self.file_rows = counter("file_rows")

@@ -1,0 +1,44 @@
+"""Whenever a watcher is killed, the next one brings the file to the same end."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+SCRIPT = Path(__file__).with_name("killed_at_each_step.py")
+WITHIN_S = 100.0
+# The steps that the claim is made of: the job is begun, there, the file is taken, its marker gone, the job sent.
+LABELS = (".json.tmp", "os.rename", "work/", "os.remove", "journal.sent")
+
+
+async def reports(root: Path) -> list[dict[str, Any]]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(SCRIPT), str(root)),
+        env={"PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(WITHIN_S):
+        assert await process.wait() == 0
+    return [json.loads(line) for line in (root / "reports").read_text().splitlines()]
+
+
+async def test_sigkill_at_each_step_ends_in_the_same_state(tmp_path: Path) -> None:
+    found = await reports(tmp_path)
+    steps = [each["killed_before"] for each in found]
+    assert steps[-1] is None
+    assert [label for label in LABELS if not any(label in step for step in steps[:-1])] == []
+    for step, each in zip(steps, found, strict=True):
+        jobs = {json.dumps(json.loads(line), sort_keys=True) for line in each["sent"]}
+        assert len(jobs) == 1, step
+        job = json.loads(jobs.pop())
+        assert (job["file_name"], job["source"]) == ("orders.csv", "acme"), step
+        kept = {name: text for name, text in each["files"].items() if not name.endswith(".json")}
+        assert kept == {f"work/{job['stored_name']}": "content"}, step
+        sidecars = [name for name in each["files"] if name.endswith(".json")]
+        assert sidecars == [f"work/{job['job_id']}.json"], step
