@@ -76,17 +76,23 @@ class Emitter:
         The folder is listed every `again_s`: another watcher's files are found there too. All that it holds is sent again
         at a pace that the reader of the topic can bear, however many files wait for it.
         """
-        list_at = again_at = self._clock.monotonic()
+        list_at = sent_all_at = self._clock.monotonic()
+        is_first = True
         while True:
             now = self._clock.monotonic()
-            is_again, is_listing = now >= again_at, now >= list_at
+            is_again = is_first or now - sent_all_at >= self._again_after_s()
+            is_listing = now >= list_at
             is_done = await self._try_round(is_listing=is_listing, is_again=is_again)
             if is_listing:
                 list_at = now + self._policy.again_s
             if is_again:
-                files = len(self._acknowledged) + len(self._waiting)
-                again_at = now + max(self._policy.again_s, files / self._policy.again_per_s)
+                sent_all_at = now
+            is_first = False
             await self._sleep(list_at - self._clock.monotonic(), is_done=is_done)
+
+    def _again_after_s(self) -> float:
+        files = len(self._acknowledged) + len(self._waiting)
+        return max(self._policy.again_s, files / self._policy.again_per_s)
 
     async def _try_round(self, *, is_listing: bool, is_again: bool) -> bool:
         self._wake.clear()
