@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import override
 
@@ -161,7 +162,8 @@ class Hints(FileSystemEventHandler):
 
     def _on_loop(self, call: Callable[[], object]) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(call)
+        with suppress(RuntimeError):  # the loop is closed by now: nobody is left to be told
+            self._loop.call_soon_threadsafe(call)
 
 
 class _Complaints(logging.Handler):
