@@ -17,6 +17,7 @@ SEPARATORS = (",", ";", "\t", "|")
 # The columns that stand before the original ones in a rejects file.
 REJECT_COLUMNS = ("line", "reason", "message", "message_id", "version")
 MAX_SHOWN_COLUMNS = 20
+MAX_BLANK_LINES = 1_000  # before the header row
 MAX_SHOWN_CHARS = 40
 
 
@@ -73,10 +74,12 @@ def is_rejects_header(columns: Iterable[str]) -> bool:
 
 
 def _first_filled(splitter: RecordSplitter) -> Record | None:
-    record = splitter.next_record()
-    while record is not None and not record.raw:
+    """Not looked for without a bound: gigabytes of line ends, which gzip makes of a few kilobytes, would be read through."""
+    for _ in range(MAX_BLANK_LINES + 1):
         record = splitter.next_record()
-    return record
+        if record is None or record.raw:
+            return record
+    raise FileRefused(f"empty_file: its first {MAX_BLANK_LINES:,} lines are blank")
 
 
 def _separator(first: Record, encoding: Encoding) -> str:

@@ -60,6 +60,7 @@ def test_empty_lines_before_the_header_are_passed_over() -> None:
     [
         (b"", "empty_file: the file has no header row"),
         (b"\xef\xbb\xbf\n\n", "empty_file: the file has no header row"),
+        (b"\n" * 1_001 + b"user_id,name,email,signup_date\n", "empty_file: its first 1,000 lines are blank"),
         (b"user_id,\xff\n", "unreadable_header: "),
         (b'user_id,"name\n', "unreadable_header: "),
         (
