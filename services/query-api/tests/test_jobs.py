@@ -68,7 +68,21 @@ async def test_a_job_is_answered_with_its_statement(api: Api, rows: ShopRows) ->
         "duplicate_of": str(twin),
         "encoding": "utf-16-le",
         "encoding_certainty": "detected",
+        "percent": 0,
+        "eta_seconds": None,
     }
+
+
+async def test_a_running_job_tells_how_far_it_is_and_how_long_the_rest_takes(
+    api: Api, rows: ShopRows
+) -> None:
+    half_way = {"kind": "order", "bytes": 1_000, "elapsed_seconds": "30.000", "started_at": LONG_AGO}
+    plain = rows.job("running", next_byte=750, **half_way)
+    packed = rows.job("running", next_byte=1_000, dialect=Jsonb({"text_bytes": 4_000}), **half_way)
+    begun = rows.job("running", started_at=LONG_AGO)
+    for job_id, found in ((plain, (75.0, 10)), (packed, (25.0, 90)), (begun, (None, None))):
+        answer = await api.get(f"/jobs/{job_id}")
+        assert (answer["percent"], answer["eta_seconds"]) == found
 
 
 async def test_a_queued_job_has_no_speed_and_a_running_one_the_speed_so_far(api: Api, rows: ShopRows) -> None:

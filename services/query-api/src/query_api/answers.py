@@ -151,6 +151,12 @@ class Job(TypedDict):
         Certainty | None,
         Field(description="How the encoding is known; of `assumed`, what does not fit is refused."),
     ]
+    percent: Annotated[
+        Exact | None, Field(description="How much of the file's bytes is done; null until its kind is known.")
+    ]
+    eta_seconds: Annotated[
+        Exact | None, Field(description="How long the rest of a running job takes at its pace so far.")
+    ]
 
 
 class Jobs(TypedDict):

@@ -14,6 +14,7 @@ from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.failures import disk_translated
 from etl_worker.file_loader.jobs import Dialect, Ending, Identity, Job, Jobs, Statement, Step
+from etl_worker.file_loader.progress import ProgressLog
 from etl_worker.file_loader.transaction import transaction
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.apply.engine import Applied
@@ -166,12 +167,14 @@ class LoadFile:
         await file.wind(run.from_byte, self._watch.pulse)
         reader = RowReader(file.text, header.separator, width, run.from_byte, next_line, header.encoding)
         maker = RowMessages(header, run.job, self._shop_timezone)
+        progress = ProgressLog(run.job.job_id, run.from_byte, survey.bytes, self._clock)
         while True:
             with disk_translated():
                 chunk = reader.read_chunk(self._chunk_size.records, self._policy.chunk_bytes)
             if chunk.rows:
                 messages = await self._messages(run, maker, header, chunk.rows)
                 await self._write_chunk(run, file, chunk, messages)
+                progress.committed(len(chunk.rows), chunk.next_byte)
             self._watch.pulse()
             if chunk.is_last:
                 break

@@ -112,6 +112,8 @@ JOB = {
     "duplicate_of": None,
     "encoding": "utf-8",
     "encoding_certainty": "whole_file",
+    "percent": 100,
+    "eta_seconds": None,
 }
 JOBS = {"jobs": [JOB], "next_cursor": None}
 REJECTS = (

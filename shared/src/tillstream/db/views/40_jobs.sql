@@ -1,5 +1,5 @@
 -- File jobs as readers see them: the statement and how fast it went, without what fences the loader. A running job shows
--- the seconds since its start.
+-- the seconds since its start, how much of its bytes is done, and how long the rest takes at that pace.
 
 CREATE OR REPLACE VIEW api.jobs AS
 SELECT
@@ -25,13 +25,24 @@ SELECT
     settled_at,
     duplicate_of,
     dialect ->> 'encoding' AS encoding,
-    dialect ->> 'encoding_certainty' AS encoding_certainty
+    dialect ->> 'encoding_certainty' AS encoding_certainty,
+    round(100 * d.share, 1) AS percent,
+    CASE
+        WHEN status = 'running' AND d.share > 0 THEN round(t.seconds * (1 - d.share) / d.share)
+    END AS eta_seconds
 FROM shop.file_jobs
 CROSS JOIN LATERAL (
     SELECT coalesce(
         elapsed_seconds,
         round(extract(epoch FROM coalesce(finished_at, now()) - started_at), 3)
     ) AS seconds
-) AS t;
+) AS t
+CROSS JOIN LATERAL (
+    -- Of a packed file, what it holds is counted, not what lies on the disk. Null until it is known what the file is.
+    SELECT CASE
+        WHEN kind IS NOT NULL
+            THEN least(next_byte / nullif(coalesce((dialect ->> 'text_bytes')::numeric, bytes::numeric), 0), 1)
+    END AS share
+) AS d;
 
 COMMENT ON VIEW api.jobs IS 'One row per dropped or uploaded file: rows = loaded + unchanged + superseded + duplicate + parked + rejected.';
