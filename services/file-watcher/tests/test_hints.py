@@ -13,7 +13,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 from watchdog.observers.polling import PollingObserver
 
-from file_watcher.hints import PROBE_NAME, Hints
+from file_watcher.hints import PROBE_NAMES, Hints
 from tillstream.clock import SystemClock
 from tillstream.testing.waiting import eventually
 
@@ -95,7 +95,7 @@ async def test_a_folder_without_hints_is_told_of_and_its_files_are_found(
     assert working(bench) == 0
     (warning,) = [each for each in logs if each["log_level"] == "warning"]
     assert said in warning["problem"]
-    assert not (bench.folders.input / PROBE_NAME).exists()
+    assert list(bench.folders.input.iterdir()) == []
 
 
 async def test_hints_that_end_are_told_of_once_and_so_is_their_return(bench: Bench) -> None:
@@ -127,7 +127,7 @@ async def test_a_folder_that_was_made_anew_is_watched_again(bench: Bench) -> Non
 
 
 async def test_what_a_killed_process_left_of_its_trial_does_no_harm(bench: Bench) -> None:
-    (bench.folders.input / PROBE_NAME).symlink_to(bench.folders.root / "elsewhere")
+    (bench.folders.input / PROBE_NAMES[0]).symlink_to(bench.folders.root / "elsewhere")
     async with started(hints_of(bench, Observer)):
         assert working(bench) == 1
     assert not (bench.folders.root / "elsewhere").exists()

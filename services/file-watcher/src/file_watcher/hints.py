@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import override
 
@@ -30,8 +31,9 @@ from tillstream.observe.metrics import Metrics
 STOP_LIMIT_S = 2.0
 PROBE_LIMIT_S = 2.0
 PROBE_EVERY_S = 60.0
-# A name that no scan looks at, and one for all: what a killed process leaves, the next one takes away.
-PROBE_NAME = ".hints.tmp"
+# Names that no scan looks at, the same in every process: what a killed one leaves, the next one takes away. They take turns,
+# so that a late word of the last trial is not taken for an answer to this one.
+PROBE_NAMES = (".hints-0.tmp", ".hints-1.tmp")
 # Opening and reading are not among them: the scans themselves do that.
 _TELLING = frozenset({EVENT_TYPE_CLOSED, EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED})
 _REMARK = "hints"
@@ -62,6 +64,8 @@ class Hints(FileSystemEventHandler):
         self._complaints = _Complaints(self._lost)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heard = asyncio.Event()
+        self._probe_names = cycle(PROBE_NAMES)
+        self._probe_name = ""
         self._doubted = asyncio.Event()
         self._problem: str | None = None
 
@@ -104,7 +108,8 @@ class Hints(FileSystemEventHandler):
 
     async def _is_heard(self, within_s: float) -> bool:
         self._heard.clear()
-        probe = self._folder / PROBE_NAME
+        self._probe_name = next(self._probe_names)
+        probe = self._folder / self._probe_name
         probe.unlink(missing_ok=True)
         try:
             os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -146,10 +151,15 @@ class Hints(FileSystemEventHandler):
     @override
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called on a thread of the observer."""
-        if event.event_type not in _TELLING:
-            return
-        is_probe = Path(os.fsdecode(event.src_path)).name == PROBE_NAME
-        self._on_loop(self._heard.set if is_probe else self._wake)
+        if event.event_type not in _TELLING or (
+            event.is_directory and event.event_type == EVENT_TYPE_MODIFIED
+        ):
+            return  # a folder changes with whatever comes or goes in it: what comes is told by itself
+        name = Path(os.fsdecode(event.src_path)).name
+        if name == self._probe_name:
+            self._on_loop(self._heard.set)
+        elif name not in PROBE_NAMES:
+            self._on_loop(self._wake)
 
     def _lost(self) -> None:
         """Called on any thread: the watching itself complained, as when too much happened at once."""
