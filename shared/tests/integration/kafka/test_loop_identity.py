@@ -95,10 +95,11 @@ async def test_a_topic_made_anew_is_refused_also_where_it_reaches_further(toy: T
 
 async def test_a_topic_made_anew_under_a_loop_that_fetches_on_is_refused(toy: Toy) -> None:
     """No fetch fails, since there is no moment at which the offset is not in the log."""
-    async with toy.running() as (task, watch):
-        await eventually(lambda: watch.owned)
+    async with toy.running() as (task, _):
+        await toy.append("d")
+        await toy.goes_on_to("a", "b", "c", "d")  # from here on nobody waits to see the last record again
         toy.broker.create_topic("toy", 1)
-        toy.put("x", "y", "z")
+        toy.put("w", "x", "y", "z")
         await asyncio.wait({task}, timeout=DEADLINE_S)
         assert task.done()
     with pytest.raises(Misconfigured, match="toy was read from the topic of id"):
