@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from file_watcher import claim
 from file_watcher.app import App
 from file_watcher.emit import ORPHAN_AFTER_S
+from tillstream import folders
 from tillstream.folders import move
 
 from .conftest import STABLE_S, Bench, alarms
@@ -37,14 +38,15 @@ class Rival:
 
 def between(monkeypatch: pytest.MonkeyPatch, step: str, first: Callable[[], object]) -> None:
     """Before the first watcher's next `step`, and only then, something else happens."""
-    true = getattr(claim, step)
+    place = folders if step in {"durable_file", "move"} else claim
+    true = getattr(place, step)
 
     def interrupted(*arguments: Path) -> object:
-        monkeypatch.setattr(claim, step, true)
+        monkeypatch.setattr(place, step, true)
         first()
         return true(*arguments)
 
-    monkeypatch.setattr(claim, step, interrupted)
+    monkeypatch.setattr(place, step, interrupted)
 
 
 def complete(bench: Bench) -> bool:
@@ -152,7 +154,7 @@ async def test_a_claim_that_cannot_be_made_durable_keeps_its_job(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(claim, "move", moved_and_failed)
+        broken.setattr(folders, "move", moved_and_failed)
         with pytest.raises(OSError, match="Input/output"):
             await bench.scan_until_stable()
     assert complete(bench)
@@ -178,7 +180,7 @@ async def test_a_marker_that_was_written_again_belongs_to_the_next_file(
         next_file()
 
     with monkeypatch.context() as quick:
-        quick.setattr(claim, "move", move_and_next)
+        quick.setattr(folders, "move", move_and_next)
         assert await bench.scan_until_stable() == 1
     assert marker.exists()
     assert await bench.scan_until_stable() == 1

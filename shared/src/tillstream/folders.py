@@ -15,6 +15,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from tillstream.contracts.file_names import MAX_NAME_BYTES
+from tillstream.contracts.files import FileJob, job_to_json
 from tillstream.errors import FileRefused, Misconfigured
 
 JOINT = "__"
@@ -169,6 +170,25 @@ def move(source: Path, target: Path) -> None:
     source.rename(target)
     sync_folder(target.parent)
     sync_folder(source.parent)
+
+
+def write_job(folders: Folders, job: FileJob) -> None:
+    """The job of a claimed file, beside it and durably. Raises OSError."""
+    with durable_file(folders.sidecar(job.job_id)) as written:
+        written.write(job_to_json(job))
+
+
+def put_to_work(folders: Folders, job: FileJob, path: Path) -> None:
+    """Claim the file at `path`: first the job is written, then the file is renamed, so that whatever lies in `work/` has its
+    job beside it, also after a crash. Raises OSError; then the job is gone again, unless the file is there."""
+    write_job(folders, job)
+    target = folders.work / job.stored_name
+    try:
+        move(path, target)
+    except OSError:
+        if not os.path.lexists(target):  # it may be there, though not durably: then it is claimed
+            folders.sidecar(job.job_id).unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

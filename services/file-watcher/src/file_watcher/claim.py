@@ -15,16 +15,17 @@ from file_watcher.stuck import Obstacle, Stuck
 from tillstream.clock import Clock
 from tillstream.contracts.file_meta import FileMeta
 from tillstream.contracts.file_names import harmless, name_problem
-from tillstream.contracts.files import FileJob, job_to_json, read_job
+from tillstream.contracts.files import FileJob, read_job
 from tillstream.contracts.ids import new_id
 from tillstream.errors import FileRefused
 from tillstream.folders import (
     Folders,
-    durable_file,
     move,
     open_regular,
+    put_to_work,
     stored_name,
     sync_folder,
+    write_job,
 )
 from tillstream.observe.metrics import Metrics
 
@@ -150,15 +151,9 @@ class Claimer:
         )
         sidecar = self._folders.sidecar(job_id)
         target = self._folders.work / job.stored_name
-        self._write(job)
-        try:
-            move(dropped.path, target)
-        except OSError:
-            if not os.path.lexists(target):  # it may be there, though not durably: then it is claimed
-                sidecar.unlink(missing_ok=True)
-            raise
+        put_to_work(self._folders, job, dropped.path)
         if not sidecar.exists():  # this process stood still, and another one took the job for an orphan
-            self._write(job)
+            write_job(self._folders, job)
         if not _is_same(target, facts):
             self._give_back(target, dropped.path, sidecar)
             return None
@@ -167,10 +162,6 @@ class Claimer:
             "Claimed a file.", job_id=str(job_id), file_name=job.file_name, source=job.source, bytes=job.bytes
         )
         return job
-
-    def _write(self, job: FileJob) -> None:
-        with durable_file(self._folders.sidecar(job.job_id)) as written:
-            written.write(job_to_json(job))
 
     def _give_back(self, target: Path, path: Path, sidecar: Path) -> None:
         """What was renamed is another file, which took the name of the one that was looked at: nobody knows yet whether

@@ -11,18 +11,16 @@ from uuid import UUID
 import structlog
 
 from tillstream.clock import Clock
-from tillstream.contracts.entities import FILES_TOPIC
-from tillstream.contracts.files import FileJob, job_key
+from tillstream.contracts.files import FileJob
 from tillstream.errors import BrokerUnavailable, ProducerFull
 from tillstream.folders import SIDECAR_SUFFIX, TEMPORARY_SUFFIX, Folders, job_id_of
+from tillstream.kafka.file_jobs import job_record
 from tillstream.kafka.ports import Producer
-from tillstream.kafka.records import Outgoing
 from tillstream.observe.health import Dependency
 from tillstream.observe.metrics import Metrics
 
 ORPHAN_AFTER_S = 3_600
 _LEFT_SUFFIXES = (SIDECAR_SUFFIX, SIDECAR_SUFFIX + TEMPORARY_SUFFIX)
-_HEADERS = (("content-type", b"application/json"),)
 
 _log = structlog.get_logger()
 
@@ -134,7 +132,7 @@ class Emitter:
         jobs = {job_id: value for job_id, name in files.items() if (value := self._job(job_id, name))}
         for gone in files.keys() - jobs.keys():
             self._waiting.pop(gone, None)
-        records = [Outgoing(FILES_TOPIC, job_key(job_id), value, _HEADERS) for job_id, value in jobs.items()]
+        records = [job_record(job_id, value) for job_id, value in jobs.items()]
         if not records:
             return True
         try:

@@ -17,20 +17,18 @@ from ingest_api.ingest_batch import Publish
 from ingest_api.policy import UploadPolicy
 from ingest_api.upload_folder import KnownFile, NewFile, OtherContent, UploadFolder, UploadUnderWay
 from tillstream.clock import Clock
-from tillstream.contracts.entities import FILES_TOPIC
-from tillstream.contracts.files import FileJob, job_key, job_to_json
+from tillstream.contracts.files import FileJob, job_to_json
 from tillstream.contracts.ids import new_id, upload_job_id
 from tillstream.errors import BrokerUnavailable, FileRefused
 from tillstream.folders import stored_name
 from tillstream.http.problems import Problem, unavailable
-from tillstream.kafka.records import Outgoing
+from tillstream.kafka.file_jobs import job_record
 from tillstream.observe.metrics import Metrics
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NO_SPACE_RETRY_S = 30
 # The server has given requests their time by then, and cancelled the rest.
 CLOSE_LIMIT_S = 1.0
-_HEADERS = (("content-type", b"application/json"),)
 
 _log = structlog.get_logger()
 
@@ -180,7 +178,7 @@ class TakeUpload:
             source=job.source,
             bytes=job.bytes,
         )
-        record = Outgoing(FILES_TOPIC, job_key(job.job_id), job_to_json(job), _HEADERS)
+        record = job_record(job.job_id, job_to_json(job))
         problem: Exception | None
         try:
             problem = (await self._publish([record]))[0].error

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
-from tillstream.contracts.files import FileJob, job_to_json
+from tillstream.contracts.files import FileJob
 from tillstream.contracts.ids import read_uuid
-from tillstream.folders import Folders, durable_file, move, open_regular, stored_name
+from tillstream.folders import Folders, open_regular, put_to_work, stored_name
 
 PARTIAL_PREFIX = "."
 PARTIAL_SUFFIX = ".upload"
@@ -76,9 +76,8 @@ class NewFile:
 
     repeated = False
 
-    def __init__(self, folders: Folders, job_id: UUID, partial: Partial) -> None:
+    def __init__(self, folders: Folders, partial: Partial) -> None:
         self._folders = folders
-        self._job_id = job_id
         self._partial = partial
         self._unsynced = 0
         self.size = 0
@@ -92,17 +91,9 @@ class NewFile:
             self._unsynced = 0
 
     def finish(self, job: FileJob) -> None:
-        """From here on the file is claimed. First the job, then the file: what lies in `work/` has its job beside it."""
+        """From here on the file is claimed."""
         self._partial.sync()
-        sidecar = self._folders.sidecar(self._job_id)
-        with durable_file(sidecar) as written:
-            written.write(job_to_json(job))
-        try:
-            move(self._partial.path, self._folders.work / job.stored_name)
-        except OSError:
-            if os.path.lexists(self._partial.path):  # else only the folder could not be synced
-                sidecar.unlink(missing_ok=True)
-            raise
+        put_to_work(self._folders, job, self._partial.path)
         self._partial.close(remove=False)
 
     def discard(self) -> None:
@@ -154,7 +145,7 @@ class UploadFolder:
             partial.close(remove=True)
             raise
         if known is None:
-            return NewFile(self._folders, job_id, partial)
+            return NewFile(self._folders, partial)
         partial.close(remove=True)
         return KnownFile(known)
 
