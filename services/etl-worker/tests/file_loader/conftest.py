@@ -60,6 +60,7 @@ class Shop:
     apps: list[App] = field(default_factory=list)
     claims: int = 0
     encoding: Encoding | None = None
+    chunk_rows: int = CHUNK_ROWS
 
     def ports(self) -> Ports:
         """The real ones, but for Kafka."""
@@ -75,7 +76,9 @@ class Shop:
 
     def start(self, ports: Ports | None = None) -> App:
         """A new process on the same database and directory."""
-        self.app = make_app(self.database, self.folders, ports or self.ports(), self.encoding)
+        self.app = make_app(
+            self.database, self.folders, ports or self.ports(), self.encoding, self.chunk_rows
+        )
         self.apps.append(self.app)
         return self.app
 
@@ -198,13 +201,19 @@ class Shop:
                 path.unlink()
 
 
-def make_app(database: Database, folders: Folders, ports: Ports, encoding: Encoding | None = None) -> App:
+def make_app(
+    database: Database,
+    folders: Folders,
+    ports: Ports,
+    encoding: Encoding | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+) -> App:
     settings = LoaderSettings(
         env="development",
         ops_port=0,
         database_url=SecretStr(database.worker_dsn),
         data_dir=folders.root,
-        file_chunk_rows=CHUNK_ROWS,
+        file_chunk_rows=chunk_rows,
         file_settle_s=0,
         file_encoding=encoding,
     )

@@ -71,5 +71,6 @@ def wire_up(ports: Ports, wire: Tripwire) -> Ports:
         jobs=cast("Any", Wired(ports.jobs, wire)),
         desk=cast("Any", Wired(ports.desk, wire)),
         apply=wired(ports.apply, "apply", wire),
+        rows=cast("Any", Wired(ports.rows, wire)),
         commit=wired(ports.commit, "commit", wire),
     )

@@ -7,7 +7,7 @@ from typing import override
 import pytest
 from psycopg import AsyncConnection
 
-from etl_worker.file_loader import load_file
+from etl_worker.file_loader import write_chunk
 from etl_worker.file_loader.app import Ports
 from tillstream.apply.engine import Applied, Engine
 from tillstream.contracts.messages import Message
@@ -70,7 +70,7 @@ class Stubborn(BatchSize):
 async def test_a_loader_that_does_not_halve_never_gets_on(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_file, "BatchSize", Stubborn)
+    monkeypatch.setattr(write_chunk, "BatchSize", Stubborn)
     shop.start(slow(shop.ports()))
     await shop.queue(shop.claim("users.csv", USERS))
 

@@ -1,5 +1,6 @@
 """The engine's SQL, read once when the module is loaded from its own package."""
 
+from tillstream.contracts.entities import Entity
 from tillstream.db.queries import load
 
 _PACKAGE = "tillstream.apply.sql"
@@ -15,3 +16,7 @@ EXCEPTIONS = load(_PACKAGE, "exceptions.sql")
 SWEEP = load(_PACKAGE, "sweep.sql")
 REPLAY = load(_PACKAGE, "replay.sql")
 FORECAST = load(_PACKAGE, "forecast.sql")
+FILE_ROWS = {
+    Entity.ORDER: load(_PACKAGE, "file_orders.sql"),
+    Entity.EVENT: load(_PACKAGE, "file_events.sql"),
+}

@@ -88,13 +88,15 @@ class Sweeper:
         self._size.committed()
         return applied
 
-    async def wake(self, conn: AsyncConnection, stored: Iterable[Applied]) -> list[Applied]:
+    async def wake(
+        self, conn: AsyncConnection, stored: Iterable[Applied], also: Iterable[tuple[str, int]] = ()
+    ) -> list[Applied]:
         """The hint: applies what waits for the parents of a batch that was just committed, and for what wakes of that.
 
-        In transactions of its own, a bounded number of them; the sweep finds the rest.
+        `also` are parents (kind and key) that were stored without messages. In transactions of its own, a bounded number of them; the sweep finds the rest.
         """
         applied: list[Applied] = []
-        parents = _new_parents(stored)
+        parents = sorted({*_new_parents(stored), *also})
         for _ in range(WAKE_ROUNDS):
             if not parents:
                 break

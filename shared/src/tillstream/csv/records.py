@@ -96,6 +96,22 @@ class RecordSplitter:
             return self._quoted(end, line_end.end() if line_end else end)
         return self._take(end, line_end.end() if line_end else end, 1)
 
+    def lines_ahead(self, most_bytes: int) -> bytes:
+        """Whole lines from here on, each with its LF, as they lie in the buffer: about so many bytes, perhaps none.
+
+        Nothing is taken by it; see `pass_over`. None are offered where the bytes are not those of the file (UTF-16).
+        """
+        if self._wide is not None:
+            return b""
+        self._fill()
+        end = self._buffer.rfind(b"\n", self._at, self._at + most_bytes) + 1
+        return self._buffer[self._at : end] if end else b""
+
+    def pass_over(self, size: int, lines: int) -> None:
+        """The first lines that `lines_ahead` gave were taken: so many bytes, LFs included."""
+        self._move_to(self._at + size)
+        self._line += lines
+
     def _quoted(self, line_end: int, next_line_start: int) -> Record:
         at = self._at
         is_rest = self._is_last_buffer and len(self._buffer) - at <= _WINDOW_BYTES

@@ -1,16 +1,19 @@
 """Rows of a CSV file: records taken apart into cells, in chunks that bound memory and time."""
 
 import csv
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from tillstream.contracts.messages import Refusal
 from tillstream.contracts.reasons import Reason
 from tillstream.csv.encoding import Encoding
+from tillstream.csv.plain_lines import PlainCells, PlainLines
 from tillstream.csv.records import MAX_RECORD_BYTES, Fault, Record, RecordSplitter
 
 NUL = "\x00"
+LONG_WAY_ROWS = 5_000  # of a chunk: each is a message of its own, of some kilobytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +31,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows that follow each other, and where the next one begins. At the end of the file there may be no row."""
+    """Rows that follow each other, and where the next one begins. At the end of the file there may be no row.
+
+    `plain` are those that stand in plain form, between the others; see `RowReader`.
+    """
 
     rows: Sequence[Row]
     next_byte: int
     next_line: int
     is_last: bool
+    plain: PlainCells = field(default_factory=PlainCells)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.plain)
 
 
 class RowReader:
     """Reads rows from any place where one begins: (next_byte, next_line) of a chunk is all that a resumption needs.
 
     Empty lines are no rows. Every row has as many cells as the header; another number is a refusal of that row.
+    With a `plain` pattern (`contracts.plain_rows.plain_line`), rows in that form are not taken apart one by one.
     """
 
     def __init__(
@@ -50,31 +61,37 @@ class RowReader:
         next_byte: int,
         next_line: int,
         encoding: Encoding = Encoding.UTF_8,
+        plain: re.Pattern[str] | None = None,
     ) -> None:
+        self._plain = PlainLines(plain) if plain is not None else None
         self._records = RecordSplitter(file, separator, next_byte, next_line, encoding)
         self._separator = separator
         self._width = width
         self._encoding = encoding
 
     def read_chunk(self, max_rows: int, max_bytes: int) -> Chunk:
-        """At most `max_rows` rows, and no further one once `max_bytes` of the file are read. Blocks on the disk.
+        """At most `max_rows` rows, LONG_WAY_ROWS of them not in plain form, and no further one once `max_bytes` of the file are
+        read. Blocks on the disk.
 
         Raises FileRefused where the file is no text with lines at all.
         """
         first_byte = self._records.next_byte
         rows: list[Row] = []
-        while len(rows) < max_rows and self._records.next_byte - first_byte < max_bytes:
-            record = self._records.next_record()
-            if record is None:
-                return self._chunk(rows, is_last=True)
-            if record.raw:
-                rows.append(self._row(record))
-        return self._chunk(rows, is_last=False)
+        plain = PlainCells()
+        is_last = False
+        while (room := max_rows - len(rows) - len(plain)) > 0 and len(rows) < LONG_WAY_ROWS and not is_last:
+            if self._records.next_byte - first_byte >= max_bytes:
+                break
+            records = self._plain.take(self._records, room, plain) if self._plain is not None else None
+            if records is None:
+                record = self._records.next_record()
+                is_last = record is None
+                records = [record] if record is not None else []
+            rows += [self.row(record) for record in records if record.raw]
+        return Chunk(rows, self._records.next_byte, self._records.next_line, is_last, plain)
 
-    def _chunk(self, rows: list[Row], *, is_last: bool) -> Chunk:
-        return Chunk(rows, self._records.next_byte, self._records.next_line, is_last)
-
-    def _row(self, record: Record) -> Row:
+    def row(self, record: Record) -> Row:
+        """A record taken apart."""
         cells = read_cells(record, self._separator, self._encoding)
         if isinstance(cells, Refusal):
             return Row(record.line, record.raw, None, cells)

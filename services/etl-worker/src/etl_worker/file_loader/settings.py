@@ -41,7 +41,10 @@ class LoaderSettings(ServiceSettings):
         description="How long a change waits for its parent before it also shows in quarantine; ISO 8601 or seconds.",
     )
     file_chunk_rows: int = Field(
-        default=5_000, ge=1, le=50_000, description="Rows in one transaction, at most."
+        default=20_000,
+        ge=1,
+        le=50_000,
+        description="Rows in one transaction, at most; of rows that are judged one by one, 5,000.",
     )
     file_chunk_bytes: int = Field(
         default=FOUR_MIB, ge=1, description="Bytes of a file after which a transaction takes no further row."

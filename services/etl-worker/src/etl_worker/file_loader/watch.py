@@ -34,15 +34,18 @@ class LoadWatch:
     def retried(self, cause: TillstreamError) -> None:
         self._metrics.apply_retries.labels(type(cause).__name__).inc()
 
-    def loaded(self, kind: str, applied: Sequence[Applied], size: int, seconds: float) -> None:
-        """A chunk of `size` bytes was committed; `seconds` from its begin to its commit."""
-        for outcome, count in Counter(each.outcome for each in applied).items():
+    def loaded(
+        self, kind: str, applied: Sequence[Applied], plain: Counter[OutcomeKind], size: int, seconds: float
+    ) -> None:
+        """A chunk of `size` bytes was committed, `plain` of its rows without messages; `seconds` from its begin to its commit."""
+        outcomes = plain + Counter(each.outcome for each in applied)
+        for outcome, count in outcomes.items():
             self._metrics.applied_records.labels(kind, outcome).inc(count)
             self._metrics.file_rows.labels(kind, _COLUMN_OF[outcome]).inc(count)
         for reason, count in Counter(each.reason for each in applied if each.reason is not None).items():
             self._metrics.quarantined_records.labels(kind, reason).inc(count)
         self._metrics.file_bytes.inc(size)
-        self._metrics.apply_batch_records.observe(len(applied))
+        self._metrics.apply_batch_records.observe(outcomes.total())
         self._metrics.apply_batch_seconds.observe(seconds)
         self._metrics.succeeded("file_chunk", self._clock)
 

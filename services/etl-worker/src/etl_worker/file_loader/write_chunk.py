@@ -1,0 +1,239 @@
+"""Writes one chunk of a file: its rows, its outcomes and how far the job is, in one transaction."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection
+
+from etl_worker.file_loader.chunks import Bounds, ChunkReader, Ready
+from etl_worker.file_loader.claimed_file import ClaimedFile
+from etl_worker.file_loader.jobs import Job, Jobs, Step
+from etl_worker.file_loader.runs import LoadPolicy, Run
+from etl_worker.file_loader.transaction import transaction
+from etl_worker.file_loader.watch import LoadWatch
+from tillstream.apply.engine import Applied
+from tillstream.apply.file_rows import FileRows, LongWay
+from tillstream.clock import Clock
+from tillstream.contracts.entities import Entity
+from tillstream.contracts.messages import Message
+from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.csv.rejects import FirstAttempt
+from tillstream.csv.row_messages import RowMessage, RowMessages, keys_of, refuse_repeated_keys
+from tillstream.csv.rows import Row
+from tillstream.db.failures import translated
+from tillstream.errors import TransactionConflict, TransactionTimedOut
+from tillstream.kafka.batch_size import BatchSize
+from tillstream.kafka.steps import Commit
+
+Apply = Callable[[AsyncConnection, Sequence[Message]], Awaitable[list[Applied]]]
+Wake = Callable[[AsyncConnection, Sequence[Applied], Sequence[tuple[str, int]]], Awaitable[list[Applied]]]
+
+
+class KeysSeen:
+    """Which keys the earlier rows of one job have taken. A file in the order of its keys needs no query for it."""
+
+    def __init__(self, jobs: Jobs, job: Job, entity: Entity) -> None:
+        self._jobs = jobs
+        self._job = job
+        self._entity = entity
+        self._highest = 0 if job.rows == 0 else None  # of one that goes on, nobody knows
+
+    async def among(self, conn: AsyncConnection, keys: Sequence[int]) -> set[int]:
+        """Those of these keys, of one chunk, that an earlier one has. Events have none."""
+        if not keys:
+            return set()
+        is_ascending = self._highest is not None and min(keys) > self._highest
+        if self._highest is not None:
+            self._highest = max(self._highest, *keys)
+        if is_ascending:
+            return set()
+        return await self._jobs.keys_taken(conn, self._job.job_id, self._entity, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file of the chunks, and what makes messages of its rows."""
+
+    file: ClaimedFile
+    reader: ChunkReader
+    maker: RowMessages
+    keys: KeysSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a chunk: `applied` of its messages, `plain` of the rows that went without."""
+
+    applied: list[Applied]
+    plain: Counter[OutcomeKind]
+
+    def outcomes(self) -> Counter[OutcomeKind]:
+        return self.plain + Counter(each.outcome for each in self.applied)
+
+
+class WriteChunk:
+    """Remembers how many rows a transaction is in time with; one per process."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        apply: Apply,
+        wake: Wake,
+        rows: FileRows,
+        clock: Clock,
+        watch: LoadWatch,
+        policy: LoadPolicy,
+        commit: Commit,
+    ) -> None:
+        self._jobs = jobs
+        self._apply = apply
+        self._wake = wake
+        self._rows = rows
+        self._clock = clock
+        self._watch = watch
+        self._policy = policy
+        self._commit = commit
+        self._chunk_size = BatchSize(policy.chunk_rows)
+
+    def bounds(self) -> Bounds:
+        """Of the chunk to be read next."""
+        return Bounds(self._chunk_size.records, self._policy.chunk_bytes)
+
+    async def __call__(self, run: Run, origin: Origin, ready: Ready) -> None:
+        """Writes it, again if another transaction was in its way; at the end `run.from_byte` is behind it.
+
+        Raises OwnershipLost, FileRefused where the file was changed, and Retryable. Where it took too long, the job's next
+        attempt does less at once.
+        """
+        messages = await self._messages(run.conn, origin.maker, ready.others)
+        keys = [*ready.plain.keys, *keys_of(messages)]
+        taken = await origin.keys.among(run.conn, keys)
+        began = self._clock.monotonic()
+        try:
+            written = await self._in_some_attempts(run, origin, ready, messages, taken)
+        except TransactionTimedOut:
+            self._chunk_size.timed_out(len(ready.chunk))
+            raise
+        self._chunk_size.committed()
+        size = ready.chunk.next_byte - run.from_byte
+        self._watch.loaded(
+            run.kind or "", written.applied, written.plain, size, self._clock.monotonic() - began
+        )
+        run.lap.committed()
+        run.from_byte = ready.chunk.next_byte
+        await self._wake_up(run.conn, ready, written)
+
+    async def _in_some_attempts(
+        self, run: Run, origin: Origin, ready: Ready, messages: Sequence[RowMessage], taken: set[int]
+    ) -> Written:
+        goes_long_way = False
+        for attempts_left in reversed(range(self._policy.conflict_attempts)):
+            try:
+                with translated():
+                    return await self._try(run, origin, ready, messages, taken, goes_long_way=goes_long_way)
+            except LongWay as error:
+                goes_long_way = True
+                self._watch.retried(error)
+            except TransactionConflict as error:
+                if not attempts_left:
+                    raise
+                self._watch.retried(error)
+                await asyncio.sleep(self._policy.conflict_wait_s)
+        raise TransactionConflict("a chunk met conflicts at every attempt")
+
+    async def _try(
+        self,
+        run: Run,
+        origin: Origin,
+        ready: Ready,
+        messages: Sequence[RowMessage],
+        taken: set[int],
+        *,
+        goes_long_way: bool,
+    ) -> Written:
+        conn, chunk, plain = run.conn, ready.chunk, ready.plain
+        async with transaction(conn, self._commit):
+            left_out = set(plain.lines)
+            if len(plain) and not goes_long_way:
+                left_out = await self._rows.stage(conn, plain, ready.pieces) | _lines_of(ready, taken)
+            if left_out:
+                more = await self._messages(conn, origin.maker, origin.reader.plain_rows(chunk, left_out))
+                messages = sorted([*messages, *more], key=_line)
+            applied = await self._applied(run, refuse_repeated_keys(messages, taken))
+            stored: Counter[OutcomeKind] = Counter()
+            if len(left_out) < len(plain):
+                stored = await self._rows.store(conn, plain.entity, run.job, left_out)
+            written = Written(applied, stored)
+            outcomes = written.outcomes()
+            assert outcomes.total() == len(chunk), "every row has one outcome"
+            origin.file.check_unchanged()
+            step = Step(run.from_byte, chunk.next_byte, chunk.next_line, outcomes, run.lap())
+            await self._jobs.advance(conn, run.job, step)
+        return written
+
+    async def _messages(
+        self, conn: AsyncConnection, maker: RowMessages, rows: Sequence[Row]
+    ) -> list[RowMessage]:
+        if not rows:
+            return []
+        attempts = maker.attempts(rows)
+        first_ids = {each.message_id for each in attempts.values() if isinstance(each, FirstAttempt)}
+        known = await self._jobs.first_attempts(conn, first_ids) if first_ids else {}
+        messages = maker.messages(rows, attempts, known)
+        await asyncio.sleep(0)  # the consumer and the ops port have their turn
+        return messages
+
+    async def _applied(self, run: Run, messages: Sequence[RowMessage]) -> list[Applied]:
+        if not messages:
+            return []
+        applied = await self._apply(run.conn, [each.message for each in messages])
+        assert len(applied) == len(messages), "every message has one outcome"
+        await self._settle_corrections(run, messages, applied)
+        return applied
+
+    async def _settle_corrections(
+        self, run: Run, messages: Sequence[RowMessage], applied: Sequence[Applied]
+    ) -> None:
+        """What the engine cannot know: an event may have got another id, and a refusal may be an old one."""
+        refused = [
+            each.message
+            for each, result in zip(messages, applied, strict=True)
+            if result.outcome is OutcomeKind.QUARANTINED
+        ]
+        if refused:
+            lines = [(each.message_id, each.content_hash, each.origin.line or 0) for each in refused]
+            await self._jobs.adopt(run.conn, run.job.job_id, lines)
+        renamed = {
+            each.corrects
+            for each, result in zip(messages, applied, strict=True)
+            if each.corrects is not None
+            and each.corrects.message_id != each.message.message_id
+            and result.outcome is not OutcomeKind.QUARANTINED
+        }
+        if renamed:
+            await self._jobs.close(run.conn, renamed)
+
+    async def _wake_up(self, conn: AsyncConnection, ready: Ready, written: Written) -> None:
+        """What waited for the rows of a chunk; where another transaction is in the way, the worker's sweep does it."""
+        parents: list[tuple[str, int]] = []
+        try:
+            with translated():
+                entity = ready.plain.entity
+                if len(ready.plain) and await self._rows.are_waited_for(conn, entity):
+                    parents = [(entity.value, key) for key in ready.plain.keys]
+                await self._wake(conn, written.applied, parents)
+        except TransactionConflict as error:
+            self._watch.retried(error)
+
+
+def _lines_of(ready: Ready, taken: set[int]) -> set[int]:
+    """The plain lines whose keys are taken."""
+    if not taken:
+        return set()
+    return {line for line, key in zip(ready.plain.lines, ready.plain.keys, strict=True) if key in taken}
+
+
+def _line(message: RowMessage) -> int:
+    return message.message.origin.line or 0
