@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 import psutil
 
 from results import MB, Memory, growth
-from tillstream_native.places import ETL_WORKER, INGEST_API
+from tillstream_native.places import ETL_WORKER, FILE_LOADER, INGEST_API
 from tillstream_native.stack import Stack
 
 SAMPLE_S = 0.5
 LONG_ENOUGH = 60  # samples, half a minute: a process that lived shorter says nothing about growth
-WATCHED = (INGEST_API, ETL_WORKER)
+WATCHED = (INGEST_API, ETL_WORKER, FILE_LOADER)
 
 
 class Watch:

@@ -67,12 +67,12 @@ def peer_dsn(stack: Stack) -> str:
     return f"{stack.dsn('postgres').rpartition('/')[0]}/{PEER_DATABASE}"
 
 
-def make_peer_database(stack: Stack) -> psycopg.Connection:
-    """A database beside the shop's, in the same server, with the table that a peer writes into."""
+def make_peer_database(stack: Stack, schema: Path = PEER_SCHEMA) -> psycopg.Connection:
+    """A database beside the shop's, in the same server, with the tables that a peer writes into."""
     with superuser(stack) as connection:
         connection.execute(f"CREATE DATABASE {PEER_DATABASE}")
     peer = psycopg.connect(peer_dsn(stack), autocommit=True)
-    peer.execute(PEER_SCHEMA.read_bytes())
+    peer.execute(schema.read_bytes())
     return peer
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import files
 import full_table
 import ingest
 import page
@@ -29,6 +30,7 @@ ROWS: Mapping[str, Measure] = {
     "sink": sink.measure,
     "visible": visible.measure,
     "full-table": full_table.measure,
+    "files": files.measure,
 }
 
 

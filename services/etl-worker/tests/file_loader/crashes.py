@@ -71,6 +71,6 @@ def wire_up(ports: Ports, wire: Tripwire) -> Ports:
         jobs=cast("Any", Wired(ports.jobs, wire)),
         desk=cast("Any", Wired(ports.desk, wire)),
         apply=wired(ports.apply, "apply", wire),
-        rows=cast("Any", Wired(ports.rows, wire)),
+        rows=lambda entity, job: cast("Any", Wired(ports.rows(entity, job), wire)),
         commit=wired(ports.commit, "commit", wire),
     )

@@ -3,15 +3,13 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, override
+from typing import Any, ClassVar, override
 
 import pytest
 from psycopg import AsyncConnection
 
 from etl_worker.file_loader import chunks
-from etl_worker.file_loader.app import Ports
 from tillstream.apply.file_rows import FileRows, LongWay
-from tillstream.contracts.csv_rows import JobFacts
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.ids import new_id
 from tillstream.contracts.outcomes import OutcomeKind
@@ -77,34 +75,25 @@ def all_judged(monkeypatch: pytest.MonkeyPatch) -> None:
 class Refusing(FileRows):
     """Every chunk is refused by PostgreSQL at first."""
 
-    refused = 0
+    refused: ClassVar[int] = 0
 
     @override
-    async def store(
-        self, conn: AsyncConnection, entity: Entity, job: JobFacts, left_out: Collection[int]
-    ) -> Counter[OutcomeKind]:
-        await super().store(conn, entity, job, left_out)
-        self.refused += 1
+    async def store(self, conn: AsyncConnection, left_out: Collection[int]) -> Counter[OutcomeKind]:
+        await super().store(conn, left_out)
+        Refusing.refused += 1
         raise LongWay("a row was refused")
 
 
 class Counting(FileRows):
     """How many rows were stored without a message."""
 
-    def __init__(self) -> None:
-        self.stored: Counter[Entity] = Counter()
+    stored: ClassVar[Counter[str]] = Counter()
 
     @override
-    async def store(
-        self, conn: AsyncConnection, entity: Entity, job: JobFacts, left_out: Collection[int]
-    ) -> Counter[OutcomeKind]:
-        outcomes = await super().store(conn, entity, job, left_out)
-        self.stored[entity] += outcomes.total()
+    async def store(self, conn: AsyncConnection, left_out: Collection[int]) -> Counter[OutcomeKind]:
+        outcomes = await super().store(conn, left_out)
+        self.stored[self._entity] += outcomes.total()
         return outcomes
-
-
-def with_rows(shop: Shop, rows: FileRows) -> Ports:
-    return replace(shop.ports(), rows=rows)
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 3, 1_000])
@@ -112,16 +101,16 @@ async def test_the_tables_are_those_of_the_long_way(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
 ) -> None:
     shop.chunk_rows = chunk_rows
-    counting = Counting()
-    shop.start(with_rows(shop, counting))
+    Counting.stored.clear()
+    shop.start(replace(shop.ports(), rows=Counting))
     quick = await everything(shop)
     # The larger the chunks, the more rows meet another one of their key in their own.
-    assert (counting.stored[Entity.ORDER] >= 7, counting.stored[Entity.EVENT] >= 4) == (True, True)
+    assert (Counting.stored[Entity.ORDER] >= 7, Counting.stored[Entity.EVENT] >= 4) == (True, True)
 
-    refusing = Refusing()
-    shop.start(with_rows(shop, refusing))
+    Refusing.refused = 0
+    shop.start(replace(shop.ports(), rows=Refusing))
     refused = await everything(shop)
-    assert refusing.refused > 0
+    assert Refusing.refused > 0
     assert refused == quick
 
     all_judged(monkeypatch)

@@ -20,3 +20,4 @@ FILE_ROWS = {
     Entity.ORDER: load(_PACKAGE, "file_orders.sql"),
     Entity.EVENT: load(_PACKAGE, "file_events.sql"),
 }
+FILE_PARENTS = load(_PACKAGE, "file_parents.sql")

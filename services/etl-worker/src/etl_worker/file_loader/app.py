@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Jobs
-from etl_worker.file_loader.load_file import LoadFile
+from etl_worker.file_loader.load_file import LoadFile, MakeFileRows
 from etl_worker.file_loader.queue_jobs import QueueJobs
 from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
 from etl_worker.file_loader.runs import LoadPolicy
@@ -53,7 +53,7 @@ class Ports:
     desk: Desk
     apply: Apply
     wake: Wake
-    rows: FileRows = field(default_factory=FileRows)
+    rows: MakeFileRows = FileRows
     commit: Commit = commit
 
 
@@ -87,10 +87,10 @@ class App:
             pause_at_lag=settings.file_pause_at_lag,
             encoding=settings.file_encoding,
         )
-        write = WriteChunk(
-            ports.jobs, ports.apply, ports.wake, ports.rows, clock, watch, policy, ports.commit
+        write = WriteChunk(ports.jobs, ports.apply, ports.wake, clock, watch, policy, ports.commit)
+        load = LoadFile(
+            ports.jobs, ports.desk, write, ports.rows, clock, watch, settings.shop_timezone, policy
         )
-        load = LoadFile(ports.jobs, ports.desk, write, clock, watch, settings.shop_timezone, policy)
         dsn = settings.database_url.get_secret_value()
         self.connect = partial(
             connect_to_same_days,

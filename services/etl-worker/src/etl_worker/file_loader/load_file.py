@@ -1,6 +1,7 @@
 """Loads one file: hash, header, chunks, rejects file, statement, and away with it. Every step may be repeated."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,9 @@ from etl_worker.file_loader.progress import ProgressLog
 from etl_worker.file_loader.runs import Lap, LoadPolicy, Run
 from etl_worker.file_loader.watch import LoadWatch
 from etl_worker.file_loader.write_chunk import KeysSeen, Origin, WriteChunk
+from tillstream.apply.file_rows import FileRows
 from tillstream.clock import Clock
+from tillstream.contracts.entities import Entity
 from tillstream.csv.dropped import is_kept_text
 from tillstream.csv.encoding import Found
 from tillstream.csv.header import Header
@@ -25,6 +28,8 @@ from tillstream.csv.rejects import render
 from tillstream.csv.row_messages import RowMessages
 from tillstream.csv.survey import Survey
 from tillstream.errors import FileRefused
+
+MakeFileRows = Callable[[Entity, Job], FileRows]
 
 _log = structlog.get_logger()
 
@@ -41,6 +46,7 @@ class LoadFile:
         jobs: Jobs,
         desk: Desk,
         write_chunk: WriteChunk,
+        rows: MakeFileRows,
         clock: Clock,
         watch: LoadWatch,
         shop_timezone: ZoneInfo,
@@ -49,6 +55,7 @@ class LoadFile:
         self._jobs = jobs
         self._desk = desk
         self._write_chunk = write_chunk
+        self._rows = rows
         self._clock = clock
         self._watch = watch
         self._shop_timezone = shop_timezone
@@ -105,7 +112,8 @@ class LoadFile:
         await file.wind(run.from_byte, self._watch.pulse)
         reader = ChunkReader(file.text, header, run.job, self._shop_timezone, (run.from_byte, next_line))
         maker = RowMessages(header, run.job, self._shop_timezone)
-        origin = Origin(file, reader, maker, KeysSeen(self._jobs, run.job, header.entity))
+        keys, rows = KeysSeen(self._jobs, run.job, header.entity), self._rows(header.entity, run.job)
+        origin = Origin(file, reader, maker, keys, rows)
         progress = ProgressLog(run.job.job_id, run.from_byte, survey.bytes, self._clock)
         async with aclosing(read_ahead(reader, self._write_chunk.bounds)) as chunks:
             async for ready in chunks:

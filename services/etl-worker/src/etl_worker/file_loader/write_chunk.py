@@ -54,12 +54,13 @@ class KeysSeen:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The file of the chunks, and what makes messages of its rows."""
+    """The file of the chunks, and what makes messages of its rows or writes them without."""
 
     file: ClaimedFile
     reader: ChunkReader
     maker: RowMessages
     keys: KeysSeen
+    rows: FileRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,6 @@ class WriteChunk:
         jobs: Jobs,
         apply: Apply,
         wake: Wake,
-        rows: FileRows,
         clock: Clock,
         watch: LoadWatch,
         policy: LoadPolicy,
@@ -90,7 +90,6 @@ class WriteChunk:
         self._jobs = jobs
         self._apply = apply
         self._wake = wake
-        self._rows = rows
         self._clock = clock
         self._watch = watch
         self._policy = policy
@@ -123,7 +122,7 @@ class WriteChunk:
         )
         run.lap.committed()
         run.from_byte = ready.chunk.next_byte
-        await self._wake_up(run.conn, ready, written)
+        await self._wake_up(run.conn, origin.rows, ready, written)
 
     async def _in_some_attempts(
         self, run: Run, origin: Origin, ready: Ready, messages: Sequence[RowMessage], taken: set[int]
@@ -157,14 +156,14 @@ class WriteChunk:
         async with transaction(conn, self._commit):
             left_out = set(plain.lines)
             if len(plain) and not goes_long_way:
-                left_out = await self._rows.stage(conn, plain, ready.pieces) | _lines_of(ready, taken)
+                left_out = await origin.rows.stage(conn, plain, ready.pieces) | _lines_of(ready, taken)
             if left_out:
                 more = await self._messages(conn, origin.maker, origin.reader.plain_rows(chunk, left_out))
                 messages = sorted([*messages, *more], key=_line)
             applied = await self._applied(run, refuse_repeated_keys(messages, taken))
             stored: Counter[OutcomeKind] = Counter()
             if len(left_out) < len(plain):
-                stored = await self._rows.store(conn, plain.entity, run.job, left_out)
+                stored = await origin.rows.store(conn, left_out)
             written = Written(applied, stored)
             outcomes = written.outcomes()
             assert outcomes.total() == len(chunk), "every row has one outcome"
@@ -215,14 +214,14 @@ class WriteChunk:
         if renamed:
             await self._jobs.close(run.conn, renamed)
 
-    async def _wake_up(self, conn: AsyncConnection, ready: Ready, written: Written) -> None:
+    async def _wake_up(self, conn: AsyncConnection, rows: FileRows, ready: Ready, written: Written) -> None:
         """What waited for the rows of a chunk; where another transaction is in the way, the worker's sweep does it."""
         parents: list[tuple[str, int]] = []
         try:
             with translated():
-                entity = ready.plain.entity
-                if len(ready.plain) and await self._rows.are_waited_for(conn, entity):
-                    parents = [(entity.value, key) for key in ready.plain.keys]
+                plain = ready.plain
+                if len(plain) and await rows.are_waited_for(conn):
+                    parents = [(plain.entity.value, key) for key in plain.keys]
                 await self._wake(conn, written.applied, parents)
         except TransactionConflict as error:
             self._watch.retried(error)

@@ -13,17 +13,17 @@ CREATE TEMPORARY TABLE IF NOT EXISTS file_events (
 -- All plain rows of a chunk.
 COPY file_events (line, event_id, user_id, happened_at, product_id, kind) FROM STDIN (FORMAT BINARY)
 
--- name: look
--- The rows that cannot simply be stored: whose parent is missing, or whose id is known. All is looked up one by one: a
--- plan is kept, and must not read whole tables.
+-- name: anything_waits
+-- Whether any id may be known without being stored.
+SELECT EXISTS (SELECT FROM shop.parked WHERE entity = 'event')
+  OR EXISTS (SELECT FROM shop.quarantine WHERE waits_for IS NOT NULL AND resolved_at IS NULL)
+
+-- name: known
+-- The rows whose id is known. It is looked up one by one: a plan is kept, and must not read whole tables.
 SELECT i.line
 FROM file_events AS i
-LEFT JOIN LATERAL (SELECT true AS is_there FROM shop.users WHERE user_id = i.user_id LIMIT 1) AS u ON true
-LEFT JOIN LATERAL (SELECT true AS is_there FROM shop.products WHERE product_id = i.product_id LIMIT 1) AS p ON true
 LEFT JOIN LATERAL (SELECT true AS is_there FROM shop.events WHERE event_id = i.event_id LIMIT 1) AS e ON true
-WHERE u.is_there IS NULL
-  OR i.product_id IS NOT NULL AND p.is_there IS NULL
-  OR e.is_there
+WHERE e.is_there
   OR EXISTS (SELECT FROM shop.parked AS w WHERE w.message_id = i.event_id)
   OR EXISTS (
     SELECT FROM shop.quarantine AS w
@@ -31,7 +31,7 @@ WHERE u.is_there IS NULL
   )
 
 -- name: store
--- All others. An id that another session stored in between ends the statement, and the chunk goes the long way.
+-- All others. An id that is stored already ends the statement; then ids are looked at.
 WITH stored AS (
   INSERT INTO shop.events (event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, job_id, line)
   SELECT event_id, user_id, kind, product_id, happened_at, %(source)s, %(accepted_at)s, %(job_id)s, line

@@ -17,13 +17,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS file_orders (
 COPY file_orders (line, message_id, key, version, content_hash, user_id, happened_at, amount, kind)
 FROM STDIN (FORMAT BINARY)
 
--- name: look
--- The rows whose user is missing. Users are looked up one by one: a plan is kept, and must not read the whole table.
-SELECT i.line
-FROM file_orders AS i
-LEFT JOIN LATERAL (SELECT true AS is_there FROM shop.users WHERE user_id = i.user_id LIMIT 1) AS u ON true
-WHERE u.is_there IS NULL
-
 -- name: store
 -- All others, each with its receipt. Nobody else has their ids: they are made of this job and their lines. One that was
 -- taken all the same ends the statement, and the chunk goes the long way.
