@@ -67,6 +67,7 @@ class Found:
     loader: list[float] = field(default_factory=list)
     copy: list[float] = field(default_factory=list)
     pandas: list[float] = field(default_factory=list)
+    pandas_rows: list[float] = field(default_factory=list)
     odd: list[float] = field(default_factory=list)
     additions: list[float] = field(default_factory=list)
 
@@ -116,7 +117,8 @@ def _round(
     found.additions.append(calibration_s())
     found.loader.append(_load(stack, connection, files[kind], kind, f"{kind}-{number}.csv", 0))
     found.copy.append(_copy(connection, files[kind], kind))
-    found.pandas.append(_pandas(stack, peer, files[f"{kind} for pandas"], kind))
+    found.pandas.append(_pandas(stack, peer, files[f"{kind} for pandas"], kind, "columns"))
+    found.pandas_rows.append(_pandas(stack, peer, files[f"{kind} for pandas"], kind, "rows"))
     if kind == "orders":
         odd = ORDERS // ODD_ONE_IN
         found.odd.append(_load(stack, connection, files["odd"], kind, f"odd-{number}.csv", odd))
@@ -127,6 +129,8 @@ def _round(
         ratio=found.loader[-1] / found.copy[-1],
         pandas=found.pandas[-1],
         times=found.loader[-1] / found.pandas[-1],
+        pandas_rows=found.pandas_rows[-1],
+        times_rows=found.loader[-1] / found.pandas_rows[-1],
         odd=found.odd[-1] if found.odd else 0.0,
         additions_s=found.additions[-1],
     )
@@ -157,13 +161,13 @@ def _copy(connection: psycopg.Connection, file: Path, kind: str) -> float:
     return count / (time.monotonic() - began)
 
 
-def _pandas(stack: Stack, peer: psycopg.Connection, file: Path, kind: str) -> float:
+def _pandas(stack: Stack, peer: psycopg.Connection, file: Path, kind: str, checks: str) -> float:
     peer.execute(f"TRUNCATE {kind}")
     peer.execute("CHECKPOINT")
     python = str(peer_programs(cache()) / "python")
     done = subprocess.run(
         [python, str(PANDAS), kind, str(file)],
-        env={**os.environ, "PEER_DSN": peer_dsn(stack)},
+        env={**os.environ, "PEER_DSN": peer_dsn(stack), "PEER_CHECKS": checks},
         capture_output=True,
         text=True,
         check=False,
@@ -177,8 +181,22 @@ def _figures(kind: str, found: Found) -> list[Figure]:
         Figure(f"{kind}: loader", "rows/s", found.loader),
         Figure(f"{kind}: \\copy", "rows/s", found.copy),
         Figure(f"{kind}: beside \\copy", "×", ratios(found.loader, found.copy), Bar.AT_LEAST, 0.5),
-        Figure(f"{kind}: pandas", "rows/s", found.pandas),
-        Figure(f"{kind}: beside pandas", "×", ratios(found.loader, found.pandas), Bar.AT_LEAST, 15),
+        Figure(f"{kind}: pandas, row by row", "rows/s", found.pandas_rows),
+        Figure(
+            f"{kind}: beside pandas, row by row",
+            "×",
+            ratios(found.loader, found.pandas_rows),
+            Bar.AT_LEAST,
+            15,
+        ),
+        Figure(f"{kind}: pandas, column by column", "rows/s", found.pandas),
+        Figure(
+            f"{kind}: beside pandas, column by column",
+            "×",
+            ratios(found.loader, found.pandas),
+            Bar.AT_LEAST,
+            15,
+        ),
         Figure(f"{kind}: 3M additions", "s", found.additions),
     ]
     if found.odd:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import bulk
 import files
 import full_table
 import ingest
@@ -31,6 +32,7 @@ ROWS: Mapping[str, Measure] = {
     "visible": visible.measure,
     "full-table": full_table.measure,
     "files": files.measure,
+    "bulk": bulk.measure,
 }
 
 

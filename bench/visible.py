@@ -48,11 +48,11 @@ def measure() -> list[Row]:
         connection.execute(PARENTS)
         for size in SIZES:
             moments = schedule(PER_SECOND / size, STEADY_S)
-            _round(stack.ports, connection, schedule(PER_SECOND / size, WARM_S), size)
+            send_and_see(stack.ports, connection, schedule(PER_SECOND / size, WARM_S), size)
             found: dict[str, list[float]] = {"p50_ms": [], "p99_ms": [], "waited_p99_ms": [], "additions": []}
             for _ in range(RUNS):
                 found["additions"].append(calibration_s())
-                seen, waited = _round(stack.ports, connection, moments, size)
+                seen, waited = send_and_see(stack.ports, connection, moments, size)
                 found["p50_ms"].append(percentile(seen, 0.5) * MS)
                 found["p99_ms"].append(percentile(seen, 0.99) * MS)
                 found["waited_p99_ms"].append(percentile(waited, 0.99) * MS)
@@ -67,12 +67,12 @@ def measure() -> list[Row]:
     return [Row("visible", "POST to visible in query-api at a steady rate", settings, figures, watch.found())]
 
 
-def _round(
-    ports: Ports, connection: psycopg.Connection, moments: Sequence[float], size: int
+def send_and_see(
+    ports: Ports, connection: psycopg.Connection, moments: Sequence[float], size: int, probed: int = PROBED
 ) -> tuple[list[float], list[float]]:
-    """Seconds until events were visible, and until POSTs left; each event is in the table then, those of which nobody asked too."""
+    """One round, in which one event in `probed` is asked for: seconds until events were visible, and until POSTs left; each event is in the table then, those of which nobody asked too."""
     before = stored(connection)
-    found = asyncio.run(_Round(ports, size).run(moments))
+    found = asyncio.run(_Round(ports, size, probed).run(moments))
     deadline = time.monotonic() + WITHIN_S
     while stored(connection) < before + len(moments) * size:
         assert time.monotonic() < deadline, "some events never became visible"
@@ -83,8 +83,9 @@ def _round(
 class _Round:
     """One round of sends, over connections of its own."""
 
-    def __init__(self, ports: Ports, size: int) -> None:
+    def __init__(self, ports: Ports, size: int, probed: int) -> None:
         self._ports = ports
+        self._probed = probed
         self._size = size
         self._doors: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         self._readers: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
@@ -107,8 +108,10 @@ class _Round:
             for number, moment in enumerate(moments):
                 intended = began + moment
                 await asyncio.sleep(max(0.0, intended - time.monotonic()))
-                probed = ids[number][-1] if number % (PROBED // self._size) == 0 else None
-                group.create_task(self._send(intended, requests[number], probed))
+                is_probed = number % (self._probed // self._size) == 0
+                group.create_task(
+                    self._send(intended, requests[number], ids[number][-1] if is_probed else None)
+                )
         for line in lines:
             line.close()
         return self._seen, self._waited
