@@ -117,6 +117,14 @@ async def test_a_packed_file_is_loaded_as_what_it_holds(shop: Shop) -> None:
     assert await names_of(shop, first, 2) == ["Packed", "Too"]
 
 
+async def test_a_file_is_read_in_the_encoding_that_was_declared_for_it(shop: Shop) -> None:
+    first = FIRST_PRODUCT + 600
+    content = products("Žehlička", first=first).decode().encode("windows-1250")
+    job = await end_of(shop, await send(shop, "declared.csv", content, encoding="windows-1250"))
+    assert (job["loaded"], job["encoding"], job["encoding_certainty"]) == (1, "windows-1250", "declared")
+    assert await names_of(shop, first, 1) == ["Žehlička"]
+
+
 async def test_what_is_said_beside_a_dropped_file_counts(shop: Shop) -> None:
     first = FIRST_PRODUCT + 500
     for name, said_at in (("Newer", "2024-03-02"), ("Older", "2024-03-01")):

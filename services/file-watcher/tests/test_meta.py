@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from file_watcher.meta import SETTLE_S, WAIT_S
+from tillstream.contracts.encodings import Encoding
 from tillstream.contracts.file_meta import MAX_META_BYTES, META_SUFFIX
 from tillstream.contracts.files import FileJob
 
@@ -65,6 +66,18 @@ async def test_what_is_said_beside_a_file_stands_in_its_job(
     assert json.loads(kept.read_bytes()) == value
 
 
+@pytest.mark.parametrize(
+    ("said", "encoding"), [("windows-1250", Encoding.WINDOWS_1250), ("UTF-8", Encoding.UTF_8)]
+)
+async def test_the_encoding_that_is_said_beside_a_file_stands_in_its_job(
+    bench: Bench, said: str, encoding: Encoding
+) -> None:
+    describe(bench, "orders.csv", {"encoding": said})
+    bench.drop("orders.csv")
+    assert await bench.scan_until_stable() == 1
+    assert (await the_job(bench)).encoding is encoding
+
+
 async def test_it_belongs_to_the_file_of_its_name_and_folder_only(bench: Bench) -> None:
     describe(bench, "acme/orders.csv", {"source": "acme", "as_of": "2026-02-28"})
     bench.drop("orders.csv")
@@ -89,6 +102,9 @@ BAD = [
     ({"as_of": 1_728_988_200}, "as_of"),
     ({"as_of": "2026-03-01T12:06:00Z"}, "as_of"),
     ({"as_of": "1999-01-01"}, "as_of"),
+    ({"encoding": "latin-9"}, "encoding must be one of utf-8, windows-1250"),
+    ({"encoding": "utf-16"}, "UTF-16 is found out"),
+    ({"encoding": None}, "encoding"),
     ({"kind": "orders"}, "kind"),
     ({"source": "x" * MAX_META_BYTES}, str(MAX_META_BYTES)),
     (b'{"source": "\xff"}', "JSON"),

@@ -15,6 +15,7 @@ import pytest
 from ingest_api.policy import UploadPolicy
 from ingest_api.settings import IngestSettings
 from ingest_api.upload_folder import PARTIAL_SUFFIX, UploadFolder
+from tillstream.contracts.encodings import DECLARABLE_OF_A_FILE, Encoding
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.file_names import MAX_NAME_BYTES
 from tillstream.contracts.files import FileJob, read_job
@@ -163,6 +164,26 @@ async def test_a_bare_date_as_of_is_the_start_of_that_shop_day(folders: Folders,
     assert job_beside(folders, body["job_id"]).as_of == datetime(2024, 5, 30, 22, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("query", "encoding"),
+    [
+        ("", None),
+        ("&encoding=iso-8859-15", Encoding.ISO_8859_15),
+        ("&encoding=ISO-8859-15", Encoding.ISO_8859_15),
+    ],
+)
+async def test_a_declared_encoding_stands_in_the_job(
+    folders: Folders, sender: Sender, query: str, encoding: Encoding | None
+) -> None:
+    body = await sender.take(query=query)
+    assert job_beside(folders, body["job_id"]).encoding is encoding
+
+
+async def test_an_unknown_encoding_is_refused_with_the_known_ones(sender: Sender) -> None:
+    said = problem(await sender.send(query="&encoding=latin-9"), 422)["detail"]
+    assert all(each.value in said for each in DECLARABLE_OF_A_FILE)
+
+
 async def test_without_a_key_every_request_is_a_job_of_its_own(sender: Sender) -> None:
     first, second = await sender.take(), await sender.take()
     assert first["job_id"] != second["job_id"]
@@ -170,10 +191,10 @@ async def test_without_a_key_every_request_is_a_job_of_its_own(sender: Sender) -
 
 
 async def test_the_same_key_is_the_same_job_also_at_another_replica(folders: Folders, sender: Sender) -> None:
-    first = await sender.take(key="k-1", query="&as_of=2024-05-31")
+    first = await sender.take(key="k-1", query="&as_of=2024-05-31&encoding=koi8-r")
     before = job_beside(folders, first["job_id"])
     async with door(folders) as replica:
-        again = await replica.take(key="k-1", query="&as_of=2024-05-30")
+        again = await replica.take(key="k-1", query="&as_of=2024-05-30&encoding=windows-1251")
         assert sent_jobs(replica) == []
     assert again == {**first, "repeated": True}
     assert job_beside(folders, first["job_id"]) == before
@@ -307,6 +328,9 @@ PARAMETERS = [
     ("&as_of=2024-06-01T12:05:01Z", "as_of"),
     ("&as_of=2024-02-30", "as_of"),
     ("&as_of=2024-05-31&as_of=2024-05-30", "as_of"),
+    ("&encoding=latin-9", "encoding"),
+    ("&encoding=", "encoding"),
+    ("&encoding=koi8-r&encoding=koi8-r", "encoding"),
     ("&source=a%20b", "source"),
     ("&name=other.csv", "name"),
     ("&dryrun=true", "dryrun"),

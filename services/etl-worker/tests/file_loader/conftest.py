@@ -100,6 +100,7 @@ class Shop:
         source: str = "shop",
         job_id: UUID | None = None,
         as_of: datetime | None = None,
+        encoding: Encoding | None = None,
     ) -> FileJob:
         """Put a file into work/ as the watcher does. Later claims are later."""
         self.claims += 1
@@ -112,6 +113,7 @@ class Shop:
             claimed_at=CLAIMED_AT + timedelta(seconds=self.claims),
             bytes=len(content),
             as_of=as_of,
+            encoding=encoding,
         )
         self.folders.sidecar(job_id).write_bytes(job_to_json(job))
         (self.folders.work / job.stored_name).write_bytes(content)

@@ -148,6 +148,7 @@ class Claimer:
             claimed_at=self._clock.now(),
             bytes=facts.st_size,
             as_of=meta.as_of,
+            encoding=meta.encoding,
         )
         sidecar = self._folders.sidecar(job_id)
         target = self._folders.work / job.stored_name

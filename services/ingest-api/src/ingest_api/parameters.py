@@ -6,6 +6,7 @@ from fastapi import Header
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from tillstream.contracts.encodings import DeclaredEncoding
 from tillstream.contracts.envelope import DEFAULT_SOURCE
 from tillstream.contracts.file_names import MAX_NAME_BYTES, name_problem
 from tillstream.contracts.rules import TIME_PATTERN, is_text
@@ -66,6 +67,10 @@ class UploadParameters(IngestParameters):
     ) = Field(
         default=None,
         description="The moment that the rows describe: the version of rows without `updated_at`. By default when it came.",
+    )
+    encoding: DeclaredEncoding | None = Field(
+        default=None,
+        description="Of a file that is no UTF-8 and has no byte order mark; it counts before the setting of file-loader.",
     )
 
 

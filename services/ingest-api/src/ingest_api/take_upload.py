@@ -17,6 +17,7 @@ from ingest_api.ingest_batch import Publish
 from ingest_api.policy import UploadPolicy
 from ingest_api.upload_folder import KnownFile, NewFile, OtherContent, UploadFolder, UploadUnderWay
 from tillstream.clock import Clock
+from tillstream.contracts.encodings import Encoding
 from tillstream.contracts.files import FileJob, job_to_json
 from tillstream.contracts.ids import new_id, upload_job_id
 from tillstream.errors import BrokerUnavailable, FileRefused
@@ -40,6 +41,7 @@ class Upload:
     file_name: str
     source: str
     as_of: datetime | None
+    encoding: Encoding | None
     idempotency_key: str | None
 
 
@@ -165,6 +167,7 @@ class TakeUpload:
             claimed_at=self._clock.now(),
             bytes=size,
             as_of=upload.as_of,
+            encoding=upload.encoding,
         )
 
     async def _tell(self, job: FileJob) -> None:

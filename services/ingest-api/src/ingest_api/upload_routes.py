@@ -71,6 +71,7 @@ def _upload(door: UploadDoor) -> Callable[..., Awaitable[Response]]:
                 file_name=query.name,
                 source=one_source(query.source, source_header),
                 as_of=None if query.as_of is None else _as_of(query.as_of, door.rules()),
+                encoding=query.encoding,
                 idempotency_key=idempotency_key,
             ),
             request.receive,

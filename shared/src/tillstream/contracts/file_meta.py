@@ -6,6 +6,7 @@ from typing import NotRequired, TypedDict
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
+from tillstream.contracts.encodings import DeclaredEncoding, Encoding
 from tillstream.contracts.parsing import nested_deeper_than, parse_json
 from tillstream.contracts.records import refusal_of
 from tillstream.contracts.rules import Rules, Text, UpdateMoment
@@ -18,16 +19,18 @@ _DEPTH = 1
 
 @dataclass(frozen=True, slots=True)
 class FileMeta:
-    """Of a file that has none beside it, both are None."""
+    """Of a file that has none beside it, all are None."""
 
     source: str | None = None
     as_of: datetime | None = None
+    encoding: Encoding | None = None
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class _MetaRecord(TypedDict):
     source: NotRequired[Text]
     as_of: NotRequired[UpdateMoment]
+    encoding: NotRequired[DeclaredEncoding]
 
 
 _META = TypeAdapter(_MetaRecord)
@@ -49,4 +52,4 @@ def read_meta(value: bytes, rules: Rules) -> FileMeta | str:
         fields = _META.validate_python(item, context=rules)
     except ValidationError as error:
         return refusal_of(error).message
-    return FileMeta(fields.get("source"), fields.get("as_of"))
+    return FileMeta(fields.get("source"), fields.get("as_of"), fields.get("encoding"))

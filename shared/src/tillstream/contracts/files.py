@@ -15,6 +15,7 @@ from pydantic import (
     with_config,
 )
 
+from tillstream.contracts.encodings import DeclaredEncoding, Encoding
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.file_names import MAX_NAME_BYTES, MAX_STORED_NAME_BYTES, name_problem
 from tillstream.contracts.ids import read_uuid
@@ -33,7 +34,8 @@ class FileJob:
     """One claimed file. `stored_name` is its name in `work/`, `file_name` the one it was dropped under.
 
     `as_of` is the moment which its rows describe, if the partner said so: the version of a row without `updated_at`, whose
-    rule it keeps. `kind` is what the name promises, a hint.
+    rule it keeps. `kind` is what the name promises, a hint. `encoding` is what somebody declared: it counts where the file does not
+    prove another one.
     """
 
     job_id: UUID
@@ -44,6 +46,7 @@ class FileJob:
     bytes: int
     as_of: datetime | None = None
     kind: Entity | None = None
+    encoding: Encoding | None = None
 
 
 def _plain_name(max_bytes: int) -> AfterValidator:
@@ -74,6 +77,7 @@ class _JobRecord(TypedDict):
     kind: NotRequired[
         Annotated[Entity, Field(strict=False), Refused(Reason.INVALID_RECORD, "must be a kind of record")]
     ]
+    encoding: NotRequired[DeclaredEncoding]
 
 
 _JOB = TypeAdapter(_JobRecord)
@@ -116,4 +120,5 @@ def read_job(value: bytes | None, appended_at: datetime) -> FileJob | Refusal:
         bytes=fields["bytes"],
         as_of=fields.get("as_of"),
         kind=fields.get("kind"),
+        encoding=fields.get("encoding"),
     )

@@ -10,44 +10,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
+from tillstream.contracts.encodings import DECLARABLE, Encoding
 from tillstream.errors import FileRefused
+
+__all__ = [
+    "CERTAINTY_SENTENCES",
+    "DECLARABLE",
+    "Certainty",
+    "Encoding",
+    "Found",
+    "look_at_opening",
+    "opening_of",
+]
 
 _OPENING_BYTES = 4
 _UTF_32 = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
-
-
-class Encoding(StrEnum):
-    """The encodings that are read, by names that Python, editors and the web agree on."""
-
-    UTF_8 = "utf-8"
-    UTF_16_LE = "utf-16-le"
-    UTF_16_BE = "utf-16-be"
-    WINDOWS_1250 = "windows-1250"
-    WINDOWS_1251 = "windows-1251"
-    WINDOWS_1252 = "windows-1252"
-    WINDOWS_1253 = "windows-1253"
-    WINDOWS_1254 = "windows-1254"
-    ISO_8859_1 = "iso-8859-1"
-    ISO_8859_2 = "iso-8859-2"
-    ISO_8859_5 = "iso-8859-5"
-    ISO_8859_7 = "iso-8859-7"
-    ISO_8859_9 = "iso-8859-9"
-    ISO_8859_15 = "iso-8859-15"
-    KOI8_R = "koi8-r"
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether every character has two bytes or four; in all others ASCII is one byte, and no other character has that byte."""
-        return self in {Encoding.UTF_16_LE, Encoding.UTF_16_BE}
-
-    @property
-    def label(self) -> str:
-        """As a sentence names it."""
-        return self.value.upper() if self.value.startswith("utf") else self.value
-
-
-# What may be declared: the others are found out.
-DECLARABLE = tuple(each for each in Encoding if not each.value.startswith("utf"))
 
 
 class Certainty(StrEnum):

@@ -111,7 +111,10 @@ class Survey:
         self._lines.take(block)
 
     def found(self, declared: Encoding | None = None) -> Found:
-        """The encoding; `declared` counts for what is no UTF-8, not even in part. Raises FileRefused for UTF-32 and half characters."""
+        """The encoding; `declared` counts for what is no UTF-8, not even in part, and UTF-8 is what is assumed anyway.
+
+        Raises FileRefused for UTF-32 and half characters.
+        """
         if self._problem is not None:
             raise FileRefused(self._problem)
         opening = self._opening or opening_of(b"")
@@ -119,7 +122,7 @@ class Survey:
             return opening
         if self._utf8.is_whole:
             return Found(Encoding.UTF_8, Certainty.WHOLE_FILE)
-        if declared is not None and not self._utf8.is_partly:
+        if declared not in {None, Encoding.UTF_8} and not self._utf8.is_partly:
             return Found(declared, Certainty.DECLARED)
         return opening
 

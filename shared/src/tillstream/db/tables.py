@@ -326,6 +326,7 @@ class FileJob(Table, table=True):
     finished_at: datetime | None = moment(nullable=True)
     settled_at: datetime | None = moment(nullable=True)
     elapsed_seconds: float | None = Field(sa_column=Column(Numeric(12, 3), nullable=True))
+    declared_encoding: str | None = long_text(nullable=True)
 
 
 class ConsumerOffset(Table, table=True):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tillstream.contracts.encodings import Encoding
 from tillstream.contracts.entities import FILES_TOPIC, TOPIC_OF, Entity
 from tillstream.contracts.file_names import MAX_NAME_BYTES, MAX_STORED_NAME_BYTES, harmless, name_problem
 from tillstream.contracts.files import FileJob, job_key, job_to_json, read_job
@@ -33,6 +34,7 @@ def job_value(**changed: object) -> bytes:
     [
         file_job(),
         file_job(as_of=ACCEPTED_AT - timedelta(days=9), kind=Entity.ORDER_ITEM, source="pärtner", bytes=0),
+        file_job(encoding=Encoding.KOI8_R),
         file_job(file_name="Größe, ‘новый’ 🧿.csv", stored_name="a b.csv", bytes=2**40),
     ],
 )
@@ -83,6 +85,9 @@ def test_what_the_watcher_refuses_is_put_away_under_a_name_that_can_be_read(name
         ({"bytes": 2**63}, Reason.INVALID_NUMBER),
         ({"source": "\x1f"}, Reason.INVALID_TEXT),
         ({"kind": "invoice"}, Reason.INVALID_RECORD),
+        ({"encoding": "latin-9"}, Reason.INVALID_RECORD),
+        ({"encoding": "utf-16"}, Reason.INVALID_RECORD),
+        ({"encoding": 1252}, Reason.INVALID_RECORD),
         ({"claimed_at": "soon"}, Reason.INVALID_TIMESTAMP),
         ({"claimed_at": (ACCEPTED_AT + timedelta(minutes=6)).isoformat()}, Reason.INVALID_TIMESTAMP),
         ({"as_of": (ACCEPTED_AT + timedelta(minutes=6)).isoformat()}, Reason.INVALID_TIMESTAMP),

@@ -79,10 +79,16 @@ class Job:
     dialect: dict[str, Any] | None
     rows: int
     rejected: int
+    declared_encoding: str | None = None
 
     @property
     def stored_name(self) -> str:
         return stored_name(self.job_id, self.file_name)
+
+    @property
+    def declared(self) -> Encoding | None:
+        """What was said of this one file."""
+        return Encoding(self.declared_encoding) if self.declared_encoding is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,7 @@ class Jobs:
                 "bytes": job.bytes,
                 "as_of": job.as_of,
                 "claimed_at": job.claimed_at,
+                "declared_encoding": job.encoding and job.encoding.value,
             },
         )
 
@@ -290,15 +297,18 @@ class Jobs:
         )
         _check_owned(cursor.rowcount, job)
 
-    async def duplicate_of(self, conn: AsyncConnection, job: Job, kind: Entity, sha256: str) -> UUID | None:
-        """The job whose file this one repeats: the newest of its source and kind, if it took in the very same bytes whole."""
+    async def duplicate_of(self, conn: AsyncConnection, job: Job, header: Header, sha256: str) -> UUID | None:
+        """The job whose file this one repeats: the newest of its source and kind, if it took in the very same bytes whole, and
+        read them as the same text: they may come again because they were declared wrongly."""
         async with conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(
                 self._sql["newest_like_this"],
-                {"source": job.source, "kind": kind.value, "job_id": job.job_id},
+                {"source": job.source, "kind": header.entity.value, "job_id": job.job_id},
             )
             newest = await cursor.fetchone()
         if newest is None or newest["status"] != "loaded" or newest["sha256"] != sha256:
+            return None
+        if newest["encoding"] not in {None, header.encoding.value}:
             return None
         is_whole = newest["is_settled"] and newest["rejected"] == 0
         return newest["job_id"] if is_whole else None

@@ -1,8 +1,11 @@
 -- name: queue
 -- Remember a file job; one that is known stays as it is.
-INSERT INTO shop.file_jobs (job_id, file_name, source, kind, status, bytes, as_of, claimed_at)
+INSERT INTO shop.file_jobs (
+  job_id, file_name, source, kind, status, bytes, as_of, claimed_at, declared_encoding
+)
 VALUES (
-  %(job_id)s, %(file_name)s, %(source)s, %(kind)s, 'queued', %(bytes)s, %(as_of)s, %(claimed_at)s
+  %(job_id)s, %(file_name)s, %(source)s, %(kind)s, 'queued', %(bytes)s, %(as_of)s, %(claimed_at)s,
+  %(declared_encoding)s
 )
 ON CONFLICT (job_id) DO NOTHING
 
@@ -49,7 +52,7 @@ UPDATE shop.file_jobs SET
 WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s AND status IN ('queued', 'running')
 RETURNING
   job_id, file_name, source, kind, status, sha256, bytes, as_of, claimed_at, lease_epoch, next_byte, next_line, dialect,
-  rows, rejected
+  rows, rejected, declared_encoding
 
 -- name: identify
 -- What the file is: found out before its first chunk, and the same on every later attempt.
@@ -97,7 +100,8 @@ WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s AND next_byte = %(fr
 
 -- name: newest_like_this
 -- The newest ended job of the same source and kind that had an effect.
-SELECT job_id, sha256, status, rejected, settled_at IS NOT NULL AS is_settled
+SELECT
+  job_id, sha256, dialect ->> 'encoding' AS encoding, status, rejected, settled_at IS NOT NULL AS is_settled
 FROM shop.file_jobs
 WHERE source = %(source)s AND kind = %(kind)s AND job_id <> %(job_id)s
   AND status IN ('loaded', 'loaded_with_rejects', 'failed')

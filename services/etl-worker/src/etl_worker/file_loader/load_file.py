@@ -81,15 +81,15 @@ class LoadFile:
             return Ending("archived", run.lap(), sha256=sha256, bytes=file.size, lines=lines)
         await self._identify(run, header, sha256, file, survey)
         if job.rows == 0:
-            original = await self._jobs.duplicate_of(run.conn, job, header.entity, sha256)
+            original = await self._jobs.duplicate_of(run.conn, job, header, sha256)
             if original is not None:
                 return Ending("duplicate", run.lap(), duplicate_of=original)
         await self._load_chunks(run, file, header, survey)
         return Ending("loaded", run.lap())
 
     def _found(self, run: Run, survey: Survey) -> Found:
-        """What the file says. One that was begun is read to its end as it was begun, whatever is declared by now."""
-        found = survey.found(self._policy.encoding)
+        """What the file says, else what was said of it, else of all files. One that was begun is read to its end as it was begun."""
+        found = survey.found(run.job.declared or self._policy.encoding)
         if run.dialect is None:
             return found
         return replace(found, encoding=run.dialect.encoding, certainty=run.dialect.certainty)

@@ -13,7 +13,7 @@ from tillstream.csv.encoding import Encoding
 class LoadPolicy:
     """`pause_at_lag`: records that wait in the stream before a file makes way, for `pause_limit_s` per chunk at most.
 
-    `encoding` is that of files that are no UTF-8 and do not say what else they are; without it their rows are refused.
+    `encoding` is that of files that are no UTF-8 and of which nobody says what else they are; without it their rows are refused.
     """
 
     chunk_rows: int = 20_000

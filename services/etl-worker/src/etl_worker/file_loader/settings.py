@@ -69,6 +69,6 @@ class LoaderSettings(ServiceSettings):
     )
     file_encoding: DeclarableEncoding | None = Field(
         default=None,
-        description="Encoding of files that are no UTF-8 and have no byte order mark, such as `windows-1252`."
+        description="Encoding of files that are no UTF-8, have no byte order mark and were declared as nothing else, such as `windows-1252`."
         " Without it their rows with other letters than ASCII are refused: 8-bit encodings cannot be told apart.",
     )
