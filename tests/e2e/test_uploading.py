@@ -125,6 +125,17 @@ async def test_a_file_is_read_in_the_encoding_that_was_declared_for_it(shop: Sho
     assert await names_of(shop, first, 1) == ["Žehlička"]
 
 
+async def test_what_is_said_about_a_folder_counts_for_its_files(shop: Shop) -> None:
+    first = FIRST_PRODUCT + 700
+    shop.drop(".defaults.json", b'{"as_of": "file_name_date", "encoding": "windows-1250"}', "dated")
+    for name, day in (("Žehlička", "2024-03-02"), ("Vařič", "2024-03-01")):
+        content = products(name, first=first).decode().encode("windows-1250")
+        job = await shop.load(f"products-{day}.csv", content, "dated")
+        assert (job["source"], job["encoding_certainty"]) == ("dated", "declared")
+    assert job["superseded"] == 1
+    assert await names_of(shop, first, 1) == ["Žehlička"]
+
+
 async def test_what_is_said_beside_a_dropped_file_counts(shop: Shop) -> None:
     first = FIRST_PRODUCT + 500
     for name, said_at in (("Newer", "2024-03-02"), ("Older", "2024-03-01")):

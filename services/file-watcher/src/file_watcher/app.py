@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from prometheus_client import CollectorRegistry
 
 from file_watcher.claim import Claimer, ClaimPolicy
+from file_watcher.defaults import Defaults
 from file_watcher.emit import EmitPolicy, Emitter
 from file_watcher.hints import Hints
 from file_watcher.markers import MarkerRule
@@ -56,6 +57,7 @@ class App:
                 stuck,
                 self.metrics,
                 Metas(self.folders, clock, settings.shop_timezone),
+                Defaults(clock, settings.shop_timezone),
             ),
             Stability(settings.file_stable_s, clock),
             stuck,

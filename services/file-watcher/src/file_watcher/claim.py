@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from file_watcher.defaults import BrokenDefaults, Defaults
 from file_watcher.markers import MarkerRule
 from file_watcher.meta import Metas, Unsettled, is_meta, meta_path
 from file_watcher.scan import Dropped
@@ -54,9 +55,11 @@ class Claimer:
         stuck: Stuck,
         metrics: Metrics,
         metas: Metas,
+        defaults: Defaults,
     ) -> None:
         self._folders = folders
         self._metas = metas
+        self._defaults = defaults
         self._policy = policy
         self._clock = clock
         self._stuck = stuck
@@ -76,7 +79,7 @@ class Claimer:
             with open_regular(dropped.path) as file:
                 facts = os.fstat(file.fileno())
                 # A scan of many files takes a while, and their partners may have gone on writing meanwhile.
-                meta = self._meta(dropped) if dropped.looks_like(facts) else None
+                meta = self._said(dropped, facts) if dropped.looks_like(facts) else None
                 job = self._take(dropped, facts, meta) if meta is not None else None
         except FileNotFoundError:
             return None  # another watcher, or its owner, was quicker
@@ -121,6 +124,19 @@ class Claimer:
             return f"it has {dropped.bytes} bytes, more than {self._policy.max_bytes}"
         return name_problem(dropped.path.name)
 
+    def _said(self, dropped: Dropped, facts: os.stat_result) -> FileMeta | None:
+        """What is said about the file, and about all files of its folder; None as `_meta`. Raises FileRefused where it stays."""
+        meta = self._meta(dropped)
+        if meta is None:
+            return None
+        try:
+            return self._defaults.fill_in(dropped.path, facts, meta)
+        except Unsettled:
+            return None
+        except BrokenDefaults as error:
+            self._stuck.tell(error.path, Obstacle.DEFAULTS, str(error))
+            return None
+
     def _meta(self, dropped: Dropped) -> FileMeta | None:
         """What is said about the file; None where it has to wait, or went to `error/` with what is said of it."""
         path = dropped.path
@@ -160,7 +176,13 @@ class Claimer:
             return None
         self._metas.put_away(dropped.path, job_id)
         _log.info(
-            "Claimed a file.", job_id=str(job_id), file_name=job.file_name, source=job.source, bytes=job.bytes
+            "Claimed a file.",
+            job_id=str(job_id),
+            file_name=job.file_name,
+            source=job.source,
+            bytes=job.bytes,
+            as_of=job.as_of and job.as_of.isoformat(),
+            encoding=job.encoding and job.encoding.value,
         )
         return job
 

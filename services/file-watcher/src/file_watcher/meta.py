@@ -30,6 +30,15 @@ def meta_path(path: Path) -> Path:
     return path.with_name(path.name + META_SUFFIX)
 
 
+def read_settled(path: Path, clock: Clock) -> bytes:
+    """A small file's bytes, at most one more than it may have; links are not followed. Raises Unsettled while it may still be
+    written to, FileRefused where it is no plain file, FileNotFoundError, OSError."""
+    with open_regular(path) as file:
+        if 0 <= _age_s(file.fileno(), clock) < SETTLE_S:
+            raise Unsettled
+        return file.read(MAX_META_BYTES + 1)
+
+
 class Metas:
     """Reads them, and moves them once their file is claimed."""
 
@@ -40,12 +49,8 @@ class Metas:
 
     def of(self, path: Path) -> FileMeta:
         """What is said about a dropped file. Raises FileRefused where that is wrong, Unsettled where it is too early."""
-        beside = meta_path(path)
         try:
-            with open_regular(beside) as file:
-                if 0 <= self._age_s(file.fileno()) < SETTLE_S:
-                    raise Unsettled
-                value = file.read(MAX_META_BYTES + 1)
+            value = read_settled(meta_path(path), self._clock)
         except FileNotFoundError:
             return FileMeta()
         meta = read_meta(value, Rules(self._clock.now(), self._shop_timezone))
@@ -67,7 +72,7 @@ class Metas:
         if os.path.lexists(path.with_name(path.name.removesuffix(META_SUFFIX))):
             return False
         try:
-            return self._age_s(path) > WAIT_S
+            return _age_s(path, self._clock) > WAIT_S
         except FileNotFoundError:
             return False
 
@@ -76,6 +81,7 @@ class Metas:
         if path.parent != self._folders.input and meta.source not in {None, path.parent.name}:
             raise FileRefused(f"its {META_SUFFIX} is wrong: source differs from the folder's name")
 
-    def _age_s(self, file: int | Path) -> float:
-        """Below zero where the clock of the file system runs ahead."""
-        return self._clock.now().timestamp() - os.stat(file).st_mtime  # noqa: PTH116 - of an open file, too
+
+def _age_s(file: int | Path, clock: Clock) -> float:
+    """Below zero where the clock of the file system runs ahead."""
+    return clock.now().timestamp() - os.stat(file).st_mtime  # noqa: PTH116 - of an open file, too

@@ -18,12 +18,14 @@ class Obstacle(StrEnum):
     NO_MARKER = "no_marker"  # nobody said that it is finished
     NO_FILE = "no_file"  # a marker without its file
     NOT_TAKEN = "not_taken"  # a second name, or no right to read it
+    DEFAULTS = "defaults"  # those of a folder are wrong, and its files wait
     FOLDER = "folder"  # a folder that is not looked into
     TOO_MANY = "too_many"  # more lies there than is looked at in one scan
 
 
 _SENTENCES = {
     Obstacle.NO_FILE: "ALARM: a marker lies in the input folder without its file.",
+    Obstacle.DEFAULTS: "ALARM: the defaults of a folder are wrong, and its files wait.",
     Obstacle.FOLDER: "ALARM: a folder is passed over, with all that is in it.",
     Obstacle.TOO_MANY: "ALARM: the input folder holds more than one scan looks at.",
 }
@@ -58,9 +60,10 @@ class Stuck:
             self.tell(path, obstacle, f"for {self._alarm_after_s:g} s {problem}")
 
     def tell(self, path: Path, obstacle: Obstacle, problem: str) -> None:
-        """This cannot be taken until somebody does something about it."""
+        """This cannot be taken until somebody does something about it. May be told several times in one scan."""
+        is_new = obstacle not in {self._told.get(path), self._seen_told.get(path)}
         self._seen_told[path] = obstacle
-        if self._told.get(path) is not obstacle:
+        if is_new:
             _log.error(
                 _SENTENCES.get(obstacle, _OF_A_FILE),
                 problem=problem,
