@@ -125,6 +125,34 @@ async def test_a_file_is_read_in_the_encoding_that_was_declared_for_it(shop: Sho
     assert await names_of(shop, first, 1) == ["Žehlička"]
 
 
+async def test_a_dry_run_says_what_the_upload_then_does_and_keeps_nothing(shop: Shop) -> None:
+    first = FIRST_PRODUCT + 800
+    content = (
+        products("Sušička", "Bad", first=first).replace(b"9.50\r\n", b"-1\r\n")
+        + products("Mixér", first=first + 2).partition(b"\r\n")[2]
+    )
+    content = content.decode().encode("windows-1250")
+    request = {"name": "examined.csv", "source": "e2e", "encoding": "windows-1250"}
+
+    def kept() -> set[str]:
+        return {str(path) for path in shop.stack.data_dir.rglob("*examined*")}
+
+    answer = await shop.ingest.post(
+        "/ingest/files", params={**request, "dry_run": "true"}, content=content, headers=HEADERS
+    )
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert (said["verdict"], said["rows"], said["would_load"]) == ("loaded_with_rejects", 3, 1)
+    assert (await shop.get("/jobs", file_name="examined.csv"))["jobs"] == []
+    assert kept() == set()
+    assert await names_of(shop, first, 3) == []
+    job = await end_of(shop, await send(shop, "examined.csv", content, encoding="windows-1250"))
+    assert [job[side] for side in ("status", "kind", "encoding", "rows", "loaded", "rejected")] == [
+        said[side] for side in ("verdict", "kind", "encoding", "rows", "would_load", "would_be_rejected")
+    ]
+    assert await names_of(shop, first, 3) == ["Mixér"]
+
+
 async def test_what_is_said_about_a_folder_counts_for_its_files(shop: Shop) -> None:
     first = FIRST_PRODUCT + 700
     shop.drop(".defaults.json", b'{"as_of": "file_name_date", "encoding": "windows-1250"}', "dated")

@@ -11,7 +11,13 @@ import httpx2
 import pytest
 
 from ingest_api.app import App, build
-from ingest_api.policy import DEFAULT_UPLOAD_POLICY, IngestPolicy, UploadPolicy
+from ingest_api.policy import (
+    DEFAULT_DRY_RUN_POLICY,
+    DEFAULT_UPLOAD_POLICY,
+    DryRunPolicy,
+    IngestPolicy,
+    UploadPolicy,
+)
 from ingest_api.settings import IngestSettings
 from tillstream.contracts.entities import ENTITY_OF_TOPIC, TOPIC_OF, Entity
 from tillstream.contracts.envelope import read_record
@@ -85,6 +91,7 @@ async def open_bench(
     policy: IngestPolicy = POLICY,
     *,
     upload: UploadPolicy = DEFAULT_UPLOAD_POLICY,
+    dry_run: DryRunPolicy = DEFAULT_DRY_RUN_POLICY,
     settings: IngestSettings = SETTINGS,
     broker: MemoryBroker | None = None,
     producer: Producer | None = None,
@@ -96,7 +103,12 @@ async def open_bench(
         for topic in ENTITY_OF_TOPIC:
             broker.create_topic(topic)
     app = build(
-        settings, producer=producer or MemoryProducer(broker), clock=clock, policy=policy, upload=upload
+        settings,
+        producer=producer or MemoryProducer(broker),
+        clock=clock,
+        policy=policy,
+        upload=upload,
+        dry_run=dry_run,
     )
     await app.link.open()
     await eventually(lambda: app.link.connected)

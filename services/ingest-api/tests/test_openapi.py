@@ -62,9 +62,12 @@ def document(tmp_path: Path) -> Iterator[Any]:
     folders.create()
     app = build(SETTINGS.model_copy(update={"data_dir": tmp_path}), producer=Acknowledging())
     assert app.uploads is not None
+    assert app.dry_runs is not None
     asyncio.run(app.uploads.open())
+    app.dry_runs.open()
     asyncio.run(connect(app))
     yield schemathesis.openapi.from_asgi("/openapi.json", app.asgi)
+    asyncio.run(app.dry_runs.close())
     asyncio.run(app.uploads.close())
 
 

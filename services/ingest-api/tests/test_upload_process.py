@@ -2,37 +2,32 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from ingest_api.app import build
 from ingest_api.policy import UploadPolicy
 from ingest_api.settings import IngestSettings
 from ingest_api.upload_folder import PARTIAL_SUFFIX
-from support.ports import free_port
 from tillstream.clock import SystemClock
 from tillstream.folders import Folders
 from tillstream.kafka.memory import MemoryBroker, MemoryProducer
 from tillstream.testing.waiting import eventually
 
+from .processes import HOST, WITHIN_S, started
+
 pytestmark = pytest.mark.unit
 
-HOST = "127.0.0.1"
-WITHIN_S = 20.0
 MEBIBYTE = 1024 * 1024
 FEW_BYTES = 2 * MEBIBYTE
 LARGE_BYTES = 96 * MEBIBYTE
 # What a process may grow by while LARGE_BYTES pass through it: a few pieces, and what the allocator keeps.
 GROWTH_BYTES = 24 * MEBIBYTE
 HEAD = b"POST /ingest/files?name=users.csv HTTP/1.1\r\nHost: door\r\nContent-Type: text/csv\r\n"
-CSV = {"content-type": "text/csv"}
 
 
 @pytest.fixture
@@ -40,56 +35,6 @@ def folders(tmp_path: Path) -> Folders:
     folders = Folders(tmp_path)
     folders.create()
     return folders
-
-
-class Door:
-    """A process of ingest-api without a broker."""
-
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self.process = process
-        self.port = port
-        self.client = httpx2.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=WITHIN_S)
-
-    async def send(self, content: bytes | AsyncIterator[bytes], name: str = "users.csv") -> httpx2.Response:
-        return await self.client.post(f"/ingest/files?name={name}", content=content, headers=CSV)
-
-    def peak_bytes(self) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1]) * 1024
-
-
-@asynccontextmanager
-async def started(folders: Folders, *wrapper: str) -> AsyncIterator[Door]:
-    """`wrapper` is a command that runs the process."""
-    port = free_port()
-    environment = {
-        "TILLSTREAM_DATA_DIR": str(folders.root),
-        "TILLSTREAM_INGEST_PORT": str(port),
-        "TILLSTREAM_OPS_PORT": "0",
-        "TILLSTREAM_KAFKA_BOOTSTRAP": f"{HOST}:1",
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(*wrapper, sys.executable, "-m", "ingest_api"),
-        env={"PATH": os.environ["PATH"], **environment},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    door = Door(process, port)
-
-    async def answers() -> bool:
-        try:
-            return bool((await door.client.get("/health")).status_code)
-        except httpx2.TransportError:
-            return False
-
-    try:
-        async with door.client:
-            await eventually(answers)
-            yield door
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 def names(folder: Path) -> list[str]:

@@ -12,9 +12,17 @@ from prometheus_client import CollectorRegistry
 from ingest_api.broker_link import BrokerLink
 from ingest_api.descriptions import DESCRIPTION, TITLE, components
 from ingest_api.drain import DrainRate
+from ingest_api.dry_run import DryRun
 from ingest_api.ingest_batch import IngestBatch
 from ingest_api.parameters import IDEMPOTENCY_HEADER, SOURCE_HEADER
-from ingest_api.policy import DEFAULT_POLICY, DEFAULT_UPLOAD_POLICY, IngestPolicy, UploadPolicy
+from ingest_api.policy import (
+    DEFAULT_DRY_RUN_POLICY,
+    DEFAULT_POLICY,
+    DEFAULT_UPLOAD_POLICY,
+    DryRunPolicy,
+    IngestPolicy,
+    UploadPolicy,
+)
 from ingest_api.room import Room
 from ingest_api.routes import HEALTH_PATH, Door, add_routes, short_routes
 from ingest_api.settings import IngestSettings
@@ -54,6 +62,7 @@ class App:
         clock: Clock,
         policy: IngestPolicy,
         upload: UploadPolicy,
+        dry_run: DryRunPolicy,
     ) -> None:
         self._policy = policy
         self.metrics = Metrics(CollectorRegistry(), Process.INGEST_API)
@@ -68,13 +77,18 @@ class App:
         self.asgi = _asgi(settings, self.metrics, policy, own_limits, short_routes(door))
         add_routes(self.asgi, door)
         self.uploads: TakeUpload | None = None
+        self.dry_runs: DryRun | None = None
         if settings.data_dir is not None:
             folder = UploadFolder(Folders(settings.data_dir))
             self.uploads = TakeUpload(folder, self.link.publish, clock, self.metrics, upload)
+            self.dry_runs = DryRun(
+                folder, clock, settings.shop_timezone, self.metrics, dry_run, upload.piece_bytes
+            )
         add_upload_route(
             self.asgi,
             UploadDoor(
                 self.uploads,
+                self.dry_runs,
                 lambda: Rules(clock.now(), settings.shop_timezone),
                 settings.query_url,
                 settings.file_max_bytes,
@@ -100,6 +114,9 @@ class App:
             if self.uploads is not None:
                 await self.uploads.open()
                 opened.push_async_callback(self.uploads.close)
+            if self.dry_runs is not None:
+                self.dry_runs.open()
+                opened.push_async_callback(self.dry_runs.close)
             await self.web.start()
             opened.push_async_callback(self.web.stop)
             opened.callback(self.health.stop)
@@ -129,6 +146,7 @@ def build(
     clock: Clock | None = None,
     policy: IngestPolicy = DEFAULT_POLICY,
     upload: UploadPolicy = DEFAULT_UPLOAD_POLICY,
+    dry_run: DryRunPolicy = DEFAULT_DRY_RUN_POLICY,
 ) -> App:
     """An app on the real broker and clock, or on what a test brings instead."""
     return App(
@@ -138,6 +156,7 @@ def build(
         clock or SystemClock(),
         policy,
         upload,
+        dry_run,
     )
 
 

@@ -29,6 +29,8 @@ Takes events, orders, users and products, as a JSON array, one object, or NDJSON
 - A **file** (`POST /ingest/files`) goes the way of a file that is dropped into the folder: 202 means that it is on the disk
   and has its job. What becomes of its rows is said by query-api under `job_url`. Under an `Idempotency-Key` the same file
   of the same source and name is the same job; the `as_of` and the `encoding` of the first request count.
+- With `dry_run=true` a file is only examined: the answer is 200 and says what would become of it, and which rows would be
+  rejected. Nothing is loaded and nothing kept.
 - An amount is a JSON number or a decimal text; times without an offset are UTC.
 """
 

@@ -72,6 +72,10 @@ class UploadParameters(IngestParameters):
         default=None,
         description="Of a file that is no UTF-8 and has no byte order mark; it counts before the setting of file-loader.",
     )
+    dry_run: bool = Field(
+        default=False,
+        description="Only say what would become of the file; nothing is loaded, and nothing of it is kept.",
+    )
 
 
 def one_source(parameter: str | None, header: str | None) -> str:

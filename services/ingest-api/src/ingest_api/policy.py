@@ -35,5 +35,20 @@ class UploadPolicy:
     sweep_s: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class DryRunPolicy:
+    """Of files that are only examined. An examination has a processor core to itself for as long as it takes.
+
+    `report_s`: then it says what it has found, before proxies give up, most of which wait for a minute.
+    """
+
+    max_dry_runs: int = 2
+    report_s: float = 45.0
+    # Over that, to start and to write the answer; it has no more blocks to read by then.
+    grace_s: float = 10.0
+    retry_after_s: int = 10
+
+
 DEFAULT_POLICY = IngestPolicy()
 DEFAULT_UPLOAD_POLICY = UploadPolicy()
+DEFAULT_DRY_RUN_POLICY = DryRunPolicy()

@@ -1,33 +1,29 @@
 """The use case of the upload: a body becomes a claimed file with its job, or leaves nothing behind."""
 
-import asyncio
-import errno
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 
 import structlog
 from starlette.types import Receive
 
+from ingest_api.disk import DiskThreads, disk_told
 from ingest_api.ingest_batch import Publish
+from ingest_api.places import Places
 from ingest_api.policy import UploadPolicy
 from ingest_api.upload_folder import KnownFile, NewFile, OtherContent, UploadFolder, UploadUnderWay
 from tillstream.clock import Clock
 from tillstream.contracts.encodings import Encoding
 from tillstream.contracts.files import FileJob, job_to_json
 from tillstream.contracts.ids import new_id, upload_job_id
-from tillstream.errors import BrokerUnavailable, FileRefused
+from tillstream.errors import BrokerUnavailable
 from tillstream.folders import stored_name
-from tillstream.http.problems import Problem, unavailable
+from tillstream.http.problems import Problem
 from tillstream.kafka.file_jobs import job_record
 from tillstream.observe.metrics import Metrics
 
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-NO_SPACE_RETRY_S = 30
 # The server has given requests their time by then, and cancelled the rest.
 CLOSE_LIMIT_S = 1.0
 
@@ -71,40 +67,31 @@ class TakeUpload:
         self._clock = clock
         self._metrics = metrics
         self._policy = policy
-        self._in_flight = 0
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
+        self._places = Places(
+            policy.max_uploads, "{taken} files are being sent at once, and no more are taken."
+        )
         self._swept_at = float("-inf")
-        metrics.ingest_uploads_in_flight.set_function(lambda: self._in_flight)
-        self._threads: ThreadPoolExecutor | None = None
+        metrics.ingest_uploads_in_flight.set_function(lambda: self._places.taken)
+        self._disk = DiskThreads(policy.max_uploads, "upload")
 
     def __repr__(self) -> str:
-        return f"<TakeUpload into {self._folder}: {self._in_flight} in flight>"
+        return f"<TakeUpload into {self._folder}: {self._places.taken} in flight>"
 
     async def open(self) -> None:
         """What former processes left is swept up; a folder that is not there stops nothing."""
-        self._threads = ThreadPoolExecutor(self._policy.max_uploads, thread_name_prefix="upload")
+        self._disk.open()
         await self._sweep()
 
     async def close(self) -> None:
         """May be repeated. Uploads that were cut short remove what they wrote; one that waits for a dead disk is left to it."""
-        if self._threads is None:
-            return
-        try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
-                await self._is_idle.wait()
-        except TimeoutError:
-            _log.warning("A file that is being sent waits for its disk.", files=self._in_flight)
-        self._threads.shutdown(wait=False)
+        if not await self._places.all_free(CLOSE_LIMIT_S):
+            _log.warning("A file that is being sent waits for its disk.", files=self._places.taken)
+        self._disk.close()
 
     async def __call__(self, upload: Upload, receive: Receive) -> Taken:
         """Raises Problem: 409 while the same file is being sent, 422 for other bytes under the key, 503, 507."""
-        if self._in_flight >= self._policy.max_uploads:
-            raise unavailable(f"{self._in_flight} files are being sent at once, and no more are taken.")
-        self._in_flight += 1
-        self._is_idle.clear()
         try:
-            with _disk_told():
+            with self._places.one(), disk_told():
                 return await self._take(upload, receive)
         except OtherContent:
             self._metrics.ingest_key_conflicts.inc()
@@ -118,20 +105,16 @@ class TakeUpload:
                 "The same file is being sent under this Idempotency-Key right now.",
                 headers={"Retry-After": "1"},
             ) from None
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._is_idle.set()
 
     async def _take(self, upload: Upload, receive: Receive) -> Taken:
         await self._sweep()
         job_id = _job_id(upload)
         async with self._begun(job_id, upload.file_name) as file:
-            await self._fill(file, receive)
+            await self._disk.fill(file, receive, self._policy.piece_bytes)
             if not file.size:
                 raise Problem(422, "The body is empty.")
             job = self._job(job_id, upload, file.size)
-            await self._on_disk(lambda: file.finish(job))
+            await self._disk.run(lambda: file.finish(job))
         if not file.repeated:
             await self._tell(job)
         return Taken(job_id, upload.file_name, upload.source, file.size, file.repeated)
@@ -139,24 +122,13 @@ class TakeUpload:
     @asynccontextmanager
     async def _begun(self, job_id: UUID, file_name: str) -> AsyncIterator[NewFile | KnownFile]:
         """Whatever happens within, also that the request is given up, nothing stays but a finished file."""
-        file = await self._on_disk(
+        file = await self._disk.run(
             lambda: self._folder.begin(job_id, file_name), undo=lambda begun: begun.discard()
         )
         try:
             yield file
         finally:
-            await self._on_disk(file.discard)
-
-    async def _fill(self, file: NewFile | KnownFile, receive: Receive) -> None:
-        piece = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            piece += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(piece) >= self._policy.piece_bytes or not more:
-                await self._on_disk(partial(file.write, bytes(piece)))
-                piece.clear()
+            await self._disk.run(file.discard)
 
     def _job(self, job_id: UUID, upload: Upload, size: int) -> FileJob:
         return FileJob(
@@ -196,45 +168,12 @@ class TakeUpload:
             return
         self._swept_at = now
         try:
-            removed = await self._on_disk(self._folder.sweep)
+            removed = await self._disk.run(self._folder.sweep)
         except OSError as error:
             _log.warning("The folder of claimed files cannot be swept.", problem=str(error))
             return
         if removed:
             _log.info("Removed the beginnings of files whose upload a crash cut short.", files=removed)
-
-    async def _on_disk[Answer](
-        self, step: Callable[[], Answer], undo: Callable[[Answer], object] | None = None
-    ) -> Answer:
-        """Runs to its end even where the request is given up, since a file must not be closed while it is written to.
-
-        `undo` is then called with what nobody takes any more.
-        """
-        assert self._threads is not None, "not open"
-        running = asyncio.wrap_future(self._threads.submit(step))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait({running})
-            if running.exception() is None and undo is not None:
-                undo(running.result())
-            raise
-
-
-@contextmanager
-def _disk_told() -> Iterator[None]:
-    """Raises Problem instead of OSError."""
-    try:
-        yield
-    except FileRefused as error:
-        raise Problem(409, f"The file of this Idempotency-Key cannot be compared: {error}.") from None
-    except OSError as error:
-        _log.error("ALARM: a file that is being sent cannot be stored.", problem=str(error))
-        if error.errno in NO_SPACE:
-            raise Problem(
-                507, "There is no space for this file now.", headers={"Retry-After": str(NO_SPACE_RETRY_S)}
-            ) from None
-        raise unavailable("The folder for files is not there or cannot be written to now.") from None
 
 
 def _job_id(upload: Upload) -> UUID:

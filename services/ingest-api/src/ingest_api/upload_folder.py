@@ -11,7 +11,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from tillstream.contracts.files import FileJob
-from tillstream.contracts.ids import read_uuid
+from tillstream.contracts.ids import new_id, read_uuid
 from tillstream.folders import Folders, open_regular, put_to_work, stored_name
 
 PARTIAL_PREFIX = "."
@@ -19,6 +19,7 @@ PARTIAL_SUFFIX = ".upload"
 PARTIAL_MODE = 0o640
 # As little of a large file is left to be written at its end, when the client waits for the answer.
 SYNC_EVERY_BYTES = 64 * 1024 * 1024
+_SCRATCH_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -126,6 +127,28 @@ class KnownFile:
         self._file.close()
 
 
+class ScratchFile:
+    """A file without a name: the system frees its space when the last process that has it open ends, however that happens."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self.size = 0
+
+    @property
+    def handle(self) -> int:
+        """For a process that reads what was written; not after `discard`."""
+        return self._handle
+
+    def write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._handle, left) :]
+        self.size += len(data)
+
+    def discard(self) -> None:
+        os.close(self._handle)
+
+
 class UploadFolder:
     """The data directory as uploads use it."""
 
@@ -148,6 +171,17 @@ class UploadFolder:
             return NewFile(self._folders, partial)
         partial.close(remove=True)
         return KnownFile(known)
+
+    def scratch(self) -> ScratchFile:
+        """Has a name for a moment, that of an upload, so that the next sweep removes what a crash leaves just then."""
+        path = self._folders.work / f"{PARTIAL_PREFIX}{new_id()}{PARTIAL_SUFFIX}"
+        handle = os.open(path, _SCRATCH_FLAGS, PARTIAL_MODE)
+        try:
+            path.unlink(missing_ok=True)  # a sweep may have been quicker
+        except BaseException:
+            os.close(handle)
+            raise
+        return ScratchFile(handle)
 
     def sweep(self) -> int:
         """Remove what crashes left; the number of files. What is being written is locked, and stays."""

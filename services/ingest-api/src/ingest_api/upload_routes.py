@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingest_api.dry_run import DryRun, Question
 from ingest_api.parameters import (
     IDEMPOTENCY_HEADER,
     SOURCE_HEADER,
@@ -21,7 +22,7 @@ from ingest_api.take_upload import TakeUpload, Upload
 from ingest_api.upload_descriptions import FILE_TYPES, SUMMARY, upload_body, upload_responses
 from tillstream.contracts.files import read_as_of
 from tillstream.contracts.rules import Rules
-from tillstream.http.json_response import json_response
+from tillstream.http.json_response import finished_json, json_response
 from tillstream.http.parameters import bad_parameter, refuse_repeated, refuse_repeated_headers
 from tillstream.http.problems import Problem
 
@@ -30,9 +31,10 @@ NO_FOLDER = "This door takes no files: it has no folder for them (TILLSTREAM_DAT
 
 
 class UploadDoor(NamedTuple):
-    """What the route needs. Without `take` it only says that no files are taken. `rules` are those of the moment."""
+    """What the route needs. Without `take`, or `examine`, it only says that no files are taken. `rules` are those of the moment."""
 
     take: TakeUpload | None
+    examine: DryRun | None
     rules: Callable[[], Rules]
     query_url: str
     max_bytes: int
@@ -57,25 +59,26 @@ def add_upload_route(app: FastAPI, door: UploadDoor) -> None:
 
 
 def _upload(door: UploadDoor) -> Callable[..., Awaitable[Response]]:
-    async def upload(
+    async def receive_file(
         request: Request,
         query: Annotated[UploadParameters, Query()],
         source_header: SourceHeader = None,
         idempotency_key: IdempotencyHeader = None,
     ) -> Response:
-        if door.take is None:
+        if door.take is None or door.examine is None:
             raise Problem(404, NO_FOLDER)
         _check_type(request.headers)
-        taken = await door.take(
-            Upload(
-                file_name=query.name,
-                source=one_source(query.source, source_header),
-                as_of=None if query.as_of is None else _as_of(query.as_of, door.rules()),
-                encoding=query.encoding,
-                idempotency_key=idempotency_key,
-            ),
-            request.receive,
+        upload = Upload(
+            file_name=query.name,
+            source=one_source(query.source, source_header),
+            as_of=None if query.as_of is None else _as_of(query.as_of, door.rules()),
+            encoding=query.encoding,
+            idempotency_key=idempotency_key,
         )
+        if query.dry_run:
+            question = Question(upload.file_name, upload.source, upload.encoding)
+            return finished_json(await door.examine(question, request.receive), 200)
+        taken = await door.take(upload, request.receive)
         address = f"{door.query_url.rstrip('/')}/jobs/{taken.job_id}"
         body: dict[str, Any] = {
             "job_id": str(taken.job_id),
@@ -87,7 +90,7 @@ def _upload(door: UploadDoor) -> Callable[..., Awaitable[Response]]:
         }
         return json_response(body, 202, headers={"Location": address})
 
-    return upload
+    return receive_file
 
 
 def _check_type(headers: Headers) -> None:

@@ -9,14 +9,15 @@ from tillstream.cli.arguments import Subparsers, add_limit
 from tillstream.cli.printing import counted, printable, table
 from tillstream.clock import SystemClock
 from tillstream.contracts.csv_rows import csv_columns
-from tillstream.csv.doctor import MAX_KEYS, Report, Terms, examine
-from tillstream.csv.encoding import CERTAINTY_SENTENCES, DECLARABLE, Encoding
+from tillstream.contracts.encodings import DECLARABLE_OF_A_FILE
+from tillstream.csv.diagnosis import diagnosis
+from tillstream.csv.doctor import DEFAULT_REJECTS, MAX_KEYS, Report, Terms, examine
+from tillstream.csv.encoding import CERTAINTY_SENTENCES, Encoding
 from tillstream.csv.header import Header
 from tillstream.errors import FileRefused, WrongOption
 from tillstream.folders import open_regular
 from tillstream.settings import ServiceSettings, load_settings
 
-DEFAULT_REJECTS = 10
 EXIT_NOT_WHOLE = 1
 _SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _LEFT_OPEN = "The tables tell the rest: whether another user holds an address, a parent is there, a stored row is newer."
@@ -32,10 +33,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument(
         "--encoding",
-        choices=[each.value for each in DECLARABLE],
+        choices=[each.value for each in DECLARABLE_OF_A_FILE],
         default=None,
         metavar="NAME",
-        help="what file-loader is told by TILLSTREAM_FILE_ENCODING, such as windows-1252; it counts for what is no UTF-8",
+        help="what is declared for the file, or told to file-loader by TILLSTREAM_FILE_ENCODING, such as windows-1252; it counts for what is no UTF-8",
     )
     add_limit(parser, DEFAULT_REJECTS)
     parser.set_defaults(run=run)
@@ -67,42 +68,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _as_json(file_name: str, report: Report) -> str:
-    header = report.header
-    required, optional = csv_columns(header.entity) if header is not None else ((), ())
-    return json.dumps(
-        {
-            "file_name": file_name,
-            "bytes": report.bytes,
-            "lines": report.lines,
-            "verdict": _verdict(report),
-            "error": report.error,
-            "kind": header and header.entity.value,
-            "is_rejects_file": header and header.is_rejects,
-            "encoding": header and header.encoding.value,
-            "encoding_certainty": header and header.certainty.value,
-            "separator": header and header.separator,
-            "columns": header and list(header.columns),
-            "required_columns": header and list(required),
-            "optional_columns": header and list(optional),
-            "rows": report.rows,
-            "would_load": report.accepted,
-            "would_be_rejected": report.rejected,
-            "reasons": dict(sorted(report.reasons.items())),
-            "rejects": [
-                {"line": each.line, "reason": each.reason, "message": each.message} for each in report.rejects
-            ],
-            "repeated_keys_are_complete": report.knows_all_keys,
-        },
-        indent=2,
-    )
-
-
-def _verdict(report: Report) -> str:
-    if report.error is not None:
-        return "refused"
-    if report.header is None:
-        return "archived"
-    return "loaded_with_rejects" if report.rejected else "loaded"
+    return json.dumps(diagnosis(file_name, report), indent=2)
 
 
 def _as_text(file_name: str, report: Report) -> str:

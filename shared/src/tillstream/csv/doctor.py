@@ -5,7 +5,7 @@ event was there before, a first attempt of a rejects file is known.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -28,17 +28,30 @@ BLOCK_BYTES = 1_048_576
 CHUNK_ROWS = 1_000
 # Some 100 bytes each. Of a longer file, a key that comes again is found if it is among the first ones.
 MAX_KEYS = 1_000_000
+DEFAULT_REJECTS = 10
 _NO_JOB = UUID(int=0)
+
+
+class _TimeIsUp(Exception):
+    """Nobody waits for the rest of the report."""
+
+
+def _no_hurry() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Under which a file is looked at. `accepted_at` is what "not in the future" is measured against."""
+    """Under which a file is looked at. `accepted_at` is what "not in the future" is measured against.
+
+    `is_time_up` is asked again and again; once it is, the report says what was found by then.
+    """
 
     accepted_at: datetime
     shop_timezone: ZoneInfo
     declared: Encoding | None = None
-    max_rejects: int = 10
+    max_rejects: int = DEFAULT_REJECTS
+    is_time_up: Callable[[], bool] = _no_hurry
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,7 @@ class Report:
     rejects: list[RejectedRow] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     knows_all_keys: bool = True
+    is_complete: bool = True
 
     @property
     def rejected(self) -> int:
@@ -74,7 +88,7 @@ class Report:
 
     @property
     def would_load_whole(self) -> bool:
-        return self.header is not None and self.error is None and not self.rejected
+        return self.header is not None and self.error is None and self.is_complete and not self.rejected
 
 
 def examine(file: BinaryIO, file_name: str, terms: Terms) -> Report:
@@ -82,24 +96,26 @@ def examine(file: BinaryIO, file_name: str, terms: Terms) -> Report:
     report = Report()
     try:
         text = file if is_kept_text(file_name) else open_text(file)
-        survey = _surveyed(text, report)
+        survey = _surveyed(text, terms, report)
         report.header = header_of_dropped(text, plain_name(file_name), partial(survey.found, terms.declared))
         if report.header is not None:
             _examine_rows(text, report.header, survey, terms, report)
     except FileRefused as error:
         report.error = str(error)
+    except _TimeIsUp:
+        report.is_complete = False
     return report
 
 
-def _surveyed(file: BinaryIO, report: Report) -> Survey:
+def _surveyed(file: BinaryIO, terms: Terms, report: Report) -> Survey:
     survey = Survey()
     file.seek(0)
     block = b"?"
     while block:
         block = file.read(BLOCK_BYTES)
         survey.take(block)
-    report.bytes = survey.bytes
-    report.lines = survey.lines
+        report.bytes, report.lines = survey.bytes, survey.lines
+        _check_time(terms)
     return survey
 
 
@@ -121,7 +137,13 @@ def _examine_rows(file: BinaryIO, header: Header, survey: Survey, terms: Terms, 
             report.knows_all_keys = False
         if chunk.is_last:
             break
+        _check_time(terms)
     survey.check_end(chunk.next_byte, chunk.next_line)
+
+
+def _check_time(terms: Terms) -> None:
+    if terms.is_time_up():
+        raise _TimeIsUp
 
 
 def _messages(maker: RowMessages, header: Header, rows: Sequence[Row]) -> list[RowMessage]:

@@ -163,6 +163,8 @@ _INGEST = (
     _gauge("ingest_uploads_in_flight", "Files that are being taken in now.", _APIS[:1]),
     _counter("ingest_uploaded_files", "Files taken in by upload, repetitions not included.", _APIS[:1]),
     _counter("ingest_uploaded_bytes", "Their bytes.", _APIS[:1]),
+    _gauge("ingest_dry_runs_in_flight", "Files that are being examined now, and not loaded.", _APIS[:1]),
+    _counter("ingest_dry_runs", "Files that were examined, and not loaded.", _APIS[:1]),
 )
 _PRODUCER = (
     _gauge("producer_buffered_records", "Records waiting for the broker's acknowledgement.", _PRODUCERS),

@@ -50,6 +50,8 @@ class Metrics:
         self.ingest_uploads_in_flight = gauge("ingest_uploads_in_flight")
         self.ingest_uploaded_files = counter("ingest_uploaded_files")
         self.ingest_uploaded_bytes = counter("ingest_uploaded_bytes")
+        self.ingest_dry_runs_in_flight = gauge("ingest_dry_runs_in_flight")
+        self.ingest_dry_runs = counter("ingest_dry_runs")
         self.producer_buffered_records = gauge("producer_buffered_records")
         self.producer_buffered_bytes = gauge("producer_buffered_bytes")
         self.producer_publish_seconds = histogram("producer_publish_seconds")

@@ -69,6 +69,7 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "bytes": len(DIRTY),
         "lines": 5,
         "verdict": "loaded_with_rejects",
+        "complete": True,
         "error": None,
         "kind": "user",
         "is_rejects_file": False,

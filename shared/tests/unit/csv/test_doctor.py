@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tillstream.csv import doctor, records
+from tillstream.csv.diagnosis import verdict
 from tillstream.csv.doctor import RejectedRow, Report, Terms, examine
 from tillstream.csv.encoding import Certainty, Encoding
 
@@ -59,6 +60,27 @@ def test_that_not_all_keys_are_remembered_is_said(monkeypatch: pytest.MonkeyPatc
     found = report(HEAD + b"".join(map(row, range(1, 6))) + row(1) + row(5))
     assert [each.line for each in found.rejects] == [7]
     assert not found.knows_all_keys
+
+
+@pytest.mark.parametrize("asked", range(6))
+def test_when_time_is_up_the_report_says_what_was_found_by_then(
+    monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    monkeypatch.setattr(doctor, "CHUNK_ROWS", 2)
+    calls = iter(range(9))
+    data = HEAD + b"".join(map(row, range(1, 6))) + BAD
+    terms = Terms(TERMS.accepted_at, TERMS.shop_timezone, is_time_up=lambda: next(calls) == asked)
+    found = report(data, terms=terms)
+    # Twice while the file is read through, then after each chunk but the last one, which is empty.
+    assert (found.rows, found.rejected, found.is_complete) == [
+        *[(0, 0, False)] * 2,
+        (2, 0, False),
+        (4, 0, False),
+        (6, 1, False),
+        (6, 1, True),
+    ][asked]
+    assert (found.header is not None, found.bytes) == (asked > 1, len(data))
+    assert verdict(found) == ("unknown" if asked < 5 else "loaded_with_rejects")
 
 
 def test_a_refused_file_has_its_sentence_and_a_text_would_be_archived() -> None:
