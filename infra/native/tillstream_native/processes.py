@@ -50,6 +50,11 @@ class Child:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of one that ended by itself; minus the signal that ended it. None while it runs, and after `stop` and `kill`."""
+        return self._process.poll() if self._process else None
+
     def start(self) -> None:
         """Start it and return at once; a session of its own keeps the terminal's Ctrl-C away from it."""
         assert not self.running, f"{self!r} runs already"
