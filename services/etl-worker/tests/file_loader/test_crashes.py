@@ -1,6 +1,7 @@
 """A loader that dies, is fenced or finds its file changed leaves nothing half done, and the next one ends where it would have."""
 
 import asyncio
+import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,6 +12,8 @@ from uuid import UUID
 import pytest
 from psycopg import AsyncConnection
 
+from etl_worker.file_loader.claimed_file import ClaimedFile
+from etl_worker.file_loader.desk import Desk
 from tillstream.apply.engine import Applied, Engine
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.messages import Message
@@ -143,6 +146,49 @@ async def test_a_file_that_changes_under_way_fails_after_the_chunks_before(shop:
     assert ended["error"].startswith("file_changed")
     assert shop.files()["error"] == ["users.csv"]
     assert len(await shop.rows("SELECT * FROM shop.users")) == 2
+
+
+async def test_a_file_that_changes_after_its_last_chunk_fails_with_all_of_its_rows(shop: Shop) -> None:
+    """Nothing is read after that chunk, and no transaction follows but the one of the statement."""
+    job, ports, chunks = shop.claim("users.csv", USERS), shop.ports(), list[int]()
+
+    async def wake(conn: AsyncConnection, applied: Sequence[Applied]) -> list[Applied]:
+        chunks.append(len(applied))
+        if sum(chunks) == 7:
+            with (shop.folders.work / job.stored_name).open("ab") as file:
+                file.write(b"8,X,x@example.org,2024-01-05\n")
+        return await ports.wake(conn, applied)
+
+    shop.start(replace(ports, wake=wake))
+    await shop.queue(job)
+    await shop.run_all()
+    ended = await shop.job(job.job_id)
+    assert (ended["status"], ended["rows"], ended["error"].partition(":")[0]) == ("failed", 7, "file_changed")
+    assert (shop.files()["error"], shop.files()["processed"]) == (["users.csv"], [])
+
+
+class EndsEarly(Desk):
+    """On a disk that, when the rows are read, says that the file is over before it is. The hash was of all of it."""
+
+    def open(self, name: str) -> ClaimedFile:
+        file = super().open(name)
+        wind = file.wind
+
+        async def wind_and_cut(to_byte: int, pulse: Callable[[], None]) -> None:
+            await wind(to_byte, pulse)
+            file._text = io.BytesIO(USERS[: USERS.index(b"6,Fay")])
+            file._text.seek(to_byte)
+
+        file.wind = wind_and_cut  # type: ignore[method-assign]
+        return file
+
+
+async def test_rows_that_do_not_reach_the_end_of_the_file_fail_it(shop: Shop) -> None:
+    shop.start(replace(shop.ports(), desk=EndsEarly(shop.folders)))
+    ended = await shop.load("users.csv", USERS)
+    assert (ended["status"], ended["rows"]) == ("failed", 6)
+    assert ended["error"].startswith("does_not_add_up: its records end at byte ")
+    assert shop.files()["error"] == ["users.csv"]
 
 
 async def test_a_file_that_changed_while_no_loader_ran_fails(shop: Shop) -> None:
