@@ -152,12 +152,14 @@ async def test_a_file_that_changes_after_its_last_chunk_fails_with_all_of_its_ro
     """Nothing is read after that chunk, and no transaction follows but the one of the statement."""
     job, ports, chunks = shop.claim("users.csv", USERS), shop.ports(), list[int]()
 
-    async def wake(conn: AsyncConnection, applied: Sequence[Applied]) -> list[Applied]:
+    async def wake(
+        conn: AsyncConnection, applied: Sequence[Applied], also: Sequence[tuple[str, int]]
+    ) -> list[Applied]:
         chunks.append(len(applied))
         if sum(chunks) == 7:
             with (shop.folders.work / job.stored_name).open("ab") as file:
                 file.write(b"8,X,x@example.org,2024-01-05\n")
-        return await ports.wake(conn, applied)
+        return await ports.wake(conn, applied, also)
 
     shop.start(replace(ports, wake=wake))
     await shop.queue(job)
