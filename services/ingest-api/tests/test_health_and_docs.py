@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from ingest_api.answers import PLURAL
 from ingest_api.settings import IngestSettings
+from tillstream.contracts.encodings import DECLARABLE_OF_A_FILE
 from tillstream.observe.health import PROBE_AGE_S
 from tillstream.testing.builders import event_item
 
@@ -78,10 +79,21 @@ async def test_document_describes_every_route_with_schema_and_examples(bench: Be
 async def test_document_describes_the_upload_with_its_parameters(bench: Bench) -> None:
     operation = (await bench.client.get("/openapi.json")).json()["paths"]["/ingest/files"]["post"]
     parameters = {each["name"]: each for each in operation["parameters"]}
-    assert set(parameters) == {"name", "source", "as_of", "X-Source", "Idempotency-Key"}
+    assert set(parameters) == {
+        *("name", "source", "as_of", "encoding", "dry_run"),
+        *("X-Source", "Idempotency-Key"),
+    }
+    known = next(each["enum"] for each in parameters["encoding"]["schema"]["anyOf"] if "enum" in each)
+    assert known == list(DECLARABLE_OF_A_FILE)
     assert parameters["name"]["required"]
     assert all(each["description"] for each in parameters.values())
-    assert set(operation["responses"]) == {"202", "404", "408", "409", "413", "415", "422", "503", "507"}
+    assert set(operation["responses"]) == {
+        *("200", "202"),
+        *("404", "408", "409", "413", "415", "422", "503", "507"),
+    }
+    diagnosis = operation["responses"]["200"]["content"]["application/json"]
+    # FastAPI leaves what is null out of examples.
+    assert set(diagnosis["schema"]["required"]) == {*diagnosis["example"], "error"}
     assert "text/csv" in operation["requestBody"]["content"]
 
 
