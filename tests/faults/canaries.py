@@ -22,6 +22,7 @@ from faults.rival import RivalWriter
 from faults.roots.crashes import Step
 from faults.roots.ingest import ANSWERS_BEFORE_THE_ACK
 from faults.roots.loader_bugs import ROWS_APART
+from faults.roots.upload_bugs import A_JOB_PER_REQUEST, ANSWERS_BEFORE_THE_CLAIM
 from faults.roots.worker_bugs import DOES_NOT_WORK
 from faults.system import System
 from faults.verdict import Kind
@@ -155,6 +156,9 @@ CANARIES = (
         lambda _: [],
         concerns=frozenset({Fate.QUARANTINE}),
     ),
+    # Clients that send a file again are part of the load.
+    Canary(A_JOB_PER_REQUEST, INGEST_API, "C6", Kind.DOUBLED, lambda _: [[], []]),
+    Canary(ANSWERS_BEFORE_THE_CLAIM, INGEST_API, "C6", Kind.LOST, lambda _: [[], []]),
     Canary(ROWS_APART, FILE_LOADER, "C6", Kind.MISCOUNTED, lambda _: [[loader_crash(Step.BEFORE_COMMIT)]]),
 )
 

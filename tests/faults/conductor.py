@@ -25,6 +25,7 @@ from faults.hostile import Vandal
 from faults.ledger import Fate, Ledger, account_of, read_files, read_ledger
 from faults.memory import check_memory
 from faults.model import model_of
+from faults.roads import Road
 from faults.system import OURS, System
 from faults.tables import (
     count_parked,
@@ -42,6 +43,7 @@ from tillstream.testing.waiting import eventually
 SENDERS = 4
 LOAD_LEAD_S = 1.0  # the load of a fault begins before it and lasts a little longer
 QUERY_WITHIN_S = 30.0
+PACKED_SUFFIX = ".gz"
 LAST_DROP_AFTER_S = 0.8  # a second drop comes while its round's faults are at work
 
 Say = Callable[[str], None]
@@ -65,6 +67,8 @@ class Result:
     acknowledged: int = 0
     hostile: int = 0
     files: int = 0
+    sent_files: int = 0
+    packed_files: int = 0
     tally: Tally = field(default_factory=Tally)
     recoveries_s: list[tuple[float, str]] = field(default_factory=list)
     memory_mb: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in OURS})
@@ -84,7 +88,6 @@ class Run:
         self._shop = Shop(plan.seed, plan.events)
         self._pace = Pace()
         self._vandal = Vandal(system.bootstrap, self._ledger, plan.seed)
-        self._partner = Partner(system.places.inbox, self._ledger, plan.seed)
         self._result = Result()
         self._problems: list[str] = []
 
@@ -92,6 +95,7 @@ class Run:
         """Never raises for what the system does wrong: that is in the result."""
         await watch_offsets(self._system.superuser_dsn)
         async with httpx2.AsyncClient(base_url=self._system.ingest_url) as http:
+            self._partner = Partner(self._system.places.inbox, http, self._ledger, self._plan.seed)
             customers = [
                 Customer(http, self._ledger, self._shop, self._pace, f"{self._plan.seed}/{number}")
                 for number in range(SENDERS + 1)
@@ -147,7 +151,7 @@ class Run:
             self._measure_memory()
 
     async def _abuse(self) -> None:
-        """What others do meanwhile to the log and to the input folder."""
+        """What others do meanwhile to the log, to the input folder and to the door for files."""
         await self._vandal.strike()
         await pause(LAST_DROP_AFTER_S)  # into the middle of the faults
         await self._partner.drop()
@@ -211,6 +215,8 @@ class Run:
         self._result.acknowledged = len(account.acknowledged)
         self._result.hostile = sum(item.fate is Fate.QUARANTINE for item in account.acknowledged)
         self._result.files = len(filed)
+        self._result.sent_files = sum(each.road == Road.SENT for each in filed)
+        self._result.packed_files = sum(each.name.endswith(PACKED_SUFFIX) for each in filed)
 
     async def _look_at_the_end(self) -> None:
         """Who is not ready, and who ended though nobody had ended it."""

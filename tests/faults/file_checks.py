@@ -1,6 +1,8 @@
-"""C6: each dropped file has one job, whose statement says what the ledger says; it lies where it belongs, with its rejects beside it."""
+"""C6: each file, dropped or sent, has one job, whose statement says what the ledger says; it lies where it belongs with the bytes that
+it had, and its rejects beside it."""
 
 import csv
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +32,7 @@ def check_files(filed: Sequence[Filed], jobs: Sequence[Job], data: Path) -> list
 
 def _of_one(filed: Filed, job: Job, folders: Folders) -> Iterator[Problem]:
     wanted = {
+        "sha256": filed.sha256,
         "status": "loaded_with_rejects" if filed.rejected_lines else "loaded",
         "rows": filed.rows,
         "loaded": filed.loaded,
@@ -43,8 +46,11 @@ def _of_one(filed: Filed, job: Job, folders: Folders) -> Iterator[Problem]:
     kind = Kind.MISCOUNTED if is_over else Kind.UNFINISHED
     yield from all_of(kind, _differing(job._asdict(), wanted))
     name = stored_name(job.job_id, job.file_name)
-    if not (folders.processed / name).is_file():
+    kept = folders.processed / name
+    if not kept.is_file():
         yield Problem(Kind.MISFILED, "it does not lie in processed/")
+    elif hashlib.sha256(kept.read_bytes()).hexdigest() != filed.sha256:
+        yield Problem(Kind.ALTERED, "it has other bytes than it came with")
     rejects = folders.invalid / f"{name}{REJECTS_SUFFIX}"
     lines = list(_lines(rejects)) if rejects.is_file() else []
     if lines != list(filed.rejected_lines):

@@ -1,7 +1,8 @@
-"""A partner who drops CSV files: users, orders, their items and events, with everything in them that partners do wrong."""
+"""A partner whose CSV files come by both roads, some of them packed: users, orders, their items and events, with everything in them
+that partners do wrong."""
 
-import asyncio
-import os
+import gzip
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import httpx2
+
 from faults.goods import DAYS, FIRST_DAY, FIRST_ORPHAN, FIRST_USERS, PRODUCTS, STAGES, STATUSES
-from faults.holding import pause
 from faults.ledger import Fate, Filed, Item, Ledger
+from faults.roads import Door, Inbox, Road
 from faults.translation import filed_id
 from tillstream.contracts.csv_rows import from_csv
 from tillstream.contracts.entities import Entity
@@ -26,8 +29,8 @@ SOURCE = "partner"  # the folder in the input folder, whose name is its source
 FIRST_FILED = 3_000_000  # of users and orders
 USERS, ORDERS, ITEMS, EVENTS = 12, 25, 50, 100  # in one drop
 CHANGED = datetime(2024, 6, 1, tzinfo=UTC)
-RETRY_S = 0.3
-TRIES = 400
+PACKED = 0.4  # of all files
+SENT = 0.5
 HEADERS = {
     Entity.USER: "user_id,name,email,signup_date,updated_at",
     Entity.ORDER: "order_id,user_id,order_date,status,total_amount,updated_at",
@@ -43,6 +46,8 @@ class Paper:
 
     entity: Entity
     name: str
+    road: Road = Road.DROPPED
+    is_packed: bool = False
     rows: list[bytes] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     rejected_lines: list[int] = field(default_factory=list)
@@ -51,11 +56,15 @@ class Paper:
 
     @property
     def data(self) -> bytes:
-        return b"\n".join([HEADERS[self.entity].encode(), *self.rows, b""])
+        text = b"\n".join([HEADERS[self.entity].encode(), *self.rows, b""])
+        return gzip.compress(text, mtime=0) if self.is_packed else text
 
     @property
     def filed(self) -> Filed:
-        return Filed(self.name, len(self.rows), self.rejected_lines, self.parked, self.duplicate)
+        digest = hashlib.sha256(self.data).hexdigest()
+        return Filed(
+            self.name, self.road, digest, len(self.rows), self.rejected_lines, self.parked, self.duplicate
+        )
 
     @property
     def next_line(self) -> int:
@@ -113,7 +122,9 @@ class Desk:
         return papers
 
     def _paper(self, entity: Entity) -> Paper:
-        return Paper(entity, f"{entity}s-{self._drops}.csv")
+        road = Road.SENT if self._random.random() < SENT else Road.DROPPED
+        is_packed = self._random.random() < PACKED
+        return Paper(entity, f"{entity}s-{self._drops}.csv{'.gz' if is_packed else ''}", road, is_packed)
 
     def _users(self, first: int) -> Paper:
         paper = self._paper(Entity.USER)
@@ -180,39 +191,25 @@ class Desk:
 
 
 class Partner:
-    """Drops what a desk draws and keeps the ledger. `problems` are files that no disk would take."""
+    """Drops and sends what a desk draws, and keeps the ledger. `problems` are files that nobody took, and odd answers."""
 
-    def __init__(self, inbox: Path, ledger: Ledger, seed: str) -> None:
-        self.problems: list[str] = []
-        self._folder = inbox / SOURCE
+    def __init__(self, inbox: Path, http: httpx2.AsyncClient, ledger: Ledger, seed: str) -> None:
+        self._unplaced: list[str] = []
+        self._door = Door(http, SOURCE, seed)
+        self._roads: dict[Road, Inbox | Door] = {Road.DROPPED: Inbox(inbox / SOURCE), Road.SENT: self._door}
         self._ledger = ledger
         self._desk = Desk(seed)
 
+    @property
+    def problems(self) -> list[str]:
+        return [*self._unplaced, *self._door.problems]
+
     async def drop(self) -> None:
-        """A whole drop, file by file; a file is written under another name and appears at once."""
+        """A whole drop, file by file; a file is acknowledged once it lies in the folder, or the door has taken it."""
         for paper in self._desk.drop():
             number = await self._ledger.sent(paper.items)
-            if await self._put(paper):
+            if await self._roads[paper.road].put(paper.name, paper.data):
                 await self._ledger.acknowledged(number, range(len(paper.items)))
                 await self._ledger.dropped(paper.filed)
             else:
-                self.problems.append(f"{paper.name} could not be dropped")
-
-    async def _put(self, paper: Paper) -> bool:
-        for _ in range(TRIES):
-            try:
-                await asyncio.to_thread(self._write, paper.name, paper.data)
-            except OSError:  # the disk is full
-                await pause(RETRY_S)  # a client's, between two attempts
-            else:
-                return True
-        return False
-
-    def _write(self, name: str, data: bytes) -> None:
-        self._folder.mkdir(exist_ok=True)
-        unfinished = self._folder / f"{name}.part"
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(self._folder / name)
+                self._unplaced.append(f"{paper.name} could not be {paper.road}")

@@ -50,9 +50,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """A file that was dropped: its name, which is like no other, and what its statement must say."""
+    """A file that was dropped or sent: its name, which is like no other, its hash, and what its statement must say."""
 
     name: str
+    road: str
+    sha256: str
     rows: int
     rejected_lines: Sequence[int]
     parked: int
@@ -95,7 +97,7 @@ class Ledger:
         await self._append({"acknowledged": number, "positions": sorted(positions)})
 
     async def dropped(self, filed: Filed) -> None:
-        """Written when the file lies in the input folder, whole and under its name."""
+        """Written when the file lies in the input folder, whole and under its name, or the door has taken it."""
         await self._append({"dropped": asdict(filed)})
 
     async def _append(self, entry: Mapping[str, Any]) -> None:
@@ -122,7 +124,7 @@ def read_ledger(path: Path) -> dict[int, Sent]:
 
 
 def read_files(path: Path) -> list[Filed]:
-    """Every file that was dropped."""
+    """Every file that was dropped or sent."""
     with path.open(encoding="utf-8") as lines:
         entries = (json.loads(line) for line in lines)
         return [Filed(**entry["dropped"]) for entry in entries if "dropped" in entry]

@@ -12,7 +12,8 @@ def report(plan: Plan, result: Result, not_run: Sequence[str]) -> Iterator[str]:
     verdict = result.verdict
     yield f"seed = {plan.seed}"
     yield f"events = {result.events}, acknowledged = {result.acknowledged} items of all kinds"
-    yield f"of these, refused after the door and kept: {result.hostile}; files dropped: {result.files}"
+    yield f"of these, refused after the door and kept: {result.hostile}"
+    yield f"files = {result.files}, of these sent to the door: {result.sent_files}, packed: {result.packed_files}"
     yield f"faults = {result.tally.made.total()}"
     for name, count in sorted(result.tally.made.items()):
         yield f"  {count:4} × {name}"

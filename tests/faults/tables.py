@@ -43,7 +43,7 @@ SELECT message_id, reason, payload, topic, kafka_partition, kafka_offset
 FROM shop.quarantine WHERE resolved_at IS NULL
 """
 JOBS = """
-SELECT job_id, file_name, status, rows, loaded, unchanged, superseded, duplicate, parked, rejected
+SELECT job_id, file_name, sha256, status, rows, loaded, unchanged, superseded, duplicate, parked, rejected
 FROM shop.file_jobs ORDER BY created_at
 """
 UNSETTLED_JOBS = "SELECT count(*) FROM shop.file_jobs WHERE status IN ('queued', 'running')"
@@ -55,6 +55,7 @@ class Job(NamedTuple):
 
     job_id: UUID
     file_name: str
+    sha256: str | None
     status: str
     rows: int
     loaded: int

@@ -18,6 +18,7 @@ from faults.goods import Shop
 from faults.hostile import drawn
 from faults.ledger import Account, Fate, Filed, Item, Ledger, account_of, read_files, read_ledger
 from faults.model import event_row, item_row, model_of, order_row, product_row, user_row
+from faults.roads import Road
 from faults.tables import Job, Tables
 from faults.verdict import Kind, Verdict
 from tillstream.contracts.entities import TOPIC_OF, Entity
@@ -209,7 +210,9 @@ def dropped(tmp_path: Path) -> tuple[list[Filed], list[Job], Folders]:
     for paper in papers:
         filed = paper.filed
         job = Job(
-            new_id(), filed.name, "loaded_with_rejects", filed.rows, filed.loaded, 0, 0, *_counts(filed)
+            new_id(),
+            *(filed.name, filed.sha256, "loaded_with_rejects", filed.rows, filed.loaded, 0, 0),
+            *_counts(filed),
         )
         name = stored_name(job.job_id, filed.name)
         (folders.processed / name).write_bytes(paper.data)
@@ -246,6 +249,10 @@ def leave_a_file(_filed: list[Filed], _jobs: list[Job], folders: Folders) -> Non
     (folders.work / "left.csv").touch()
 
 
+def alter_a_file(_filed: list[Filed], _jobs: list[Job], folders: Folders) -> None:
+    next(folders.processed.iterdir()).write_bytes(b"other bytes")
+
+
 def lose_a_rejects_file(_filed: list[Filed], _jobs: list[Job], folders: Folders) -> None:
     next(folders.invalid.iterdir()).unlink()
 
@@ -263,6 +270,7 @@ def test_files_that_were_loaded_once_hold(dropped: Dropped) -> None:
         (count_a_row_twice, Kind.MISCOUNTED),
         (never_finish, Kind.UNFINISHED),
         (leave_a_file, Kind.UNFINISHED),
+        (alter_a_file, Kind.ALTERED),
         (lose_a_rejects_file, Kind.MISFILED),
     ],
 )
@@ -280,7 +288,7 @@ async def test_the_ledger_reads_back_what_was_sent_and_acknowledged(tmp_path: Pa
     ledger = Ledger(tmp_path / "ledger.jsonl")
     first, _ = await asyncio.gather(ledger.sent([item, refused]), ledger.sent([item, other]))
     await ledger.acknowledged(first, [0])
-    await ledger.dropped(filed := Filed("a.csv", 9, [3, 4], parked=1, duplicate=2))
+    await ledger.dropped(filed := Filed("a.csv", Road.SENT, "00", 9, [3, 4], parked=1, duplicate=2))
     ledger.close()
     assert (read_files(ledger.path), filed.loaded) == ([filed], 4)
     account = account_of(read_ledger(ledger.path))

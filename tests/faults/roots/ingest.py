@@ -1,10 +1,12 @@
-"""An ingest-api from the harness's own composition root: the real app, on a producer that may have a bug."""
+"""An ingest-api from the harness's own composition root: the real app, which may have a bug, as may its producer."""
 
 import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
+from faults.roots.upload_bugs import BUGS
 from ingest_api import app
 from ingest_api.settings import IngestSettings
 from tillstream.kafka.aio import AioProducer
@@ -52,9 +54,13 @@ async def _main(stop: asyncio.Event) -> None:
     )
     if os.environ["CHAOS_PLANT"] == ANSWERS_BEFORE_THE_ACK:
         producer = Hasty(producer)
-    service = app.build(settings, producer=producer)
-    async with service.running():
-        await service.work(stop)
+    with ExitStack() as planted:
+        bug = BUGS.get(os.environ["CHAOS_PLANT"])
+        if bug is not None:
+            bug(planted)
+        service = app.build(settings, producer=producer)
+        async with service.running():
+            await service.work(stop)
 
 
 def main() -> int:
