@@ -158,7 +158,7 @@ CANARIES = (
     ),
     # Clients that send a file again are part of the load.
     Canary(A_JOB_PER_REQUEST, INGEST_API, "C6", Kind.DOUBLED, lambda _: [[], []]),
-    Canary(ANSWERS_BEFORE_THE_CLAIM, INGEST_API, "C6", Kind.LOST, lambda _: [[], []]),
+    Canary(ANSWERS_BEFORE_THE_CLAIM, INGEST_API, "C1", Kind.LOST, lambda _: [[], []]),
     Canary(ROWS_APART, FILE_LOADER, "C6", Kind.MISCOUNTED, lambda _: [[loader_crash(Step.BEFORE_COMMIT)]]),
 )
 

@@ -28,7 +28,7 @@ def makes_a_job_per_request(planted: ExitStack) -> None:
 
 
 def answers_before_the_claim(planted: ExitStack) -> None:
-    """Now and then it answers, though the file is not where it stays, and then removes it."""
+    """Now and then it answers, and tells the broker, though the file is not where it stays; then it removes it."""
     finish, number = NewFile.finish, count(1)
 
     def forgetful(file: NewFile, job: FileJob) -> None:
