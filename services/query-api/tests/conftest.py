@@ -29,6 +29,7 @@ CHILDREN_FIRST = (
     "changes",
     "parked",
     "quarantine",
+    "file_job_corrections",
     "file_jobs",
     "partition_progress",
 )

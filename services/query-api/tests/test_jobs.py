@@ -70,7 +70,25 @@ async def test_a_job_is_answered_with_its_statement(api: Api, rows: ShopRows) ->
         "encoding_certainty": "detected",
         "percent": 0,
         "eta_seconds": None,
+        "corrects": [],
+        "corrected_by": [],
     }
+
+
+async def test_jobs_tell_whose_rejects_they_correct_and_which_jobs_corrected_theirs(
+    api: Api, rows: ShopRows
+) -> None:
+    first, second, late, other = (rows.job(job_id=UUID(int=number)) for number in range(1, 5))
+    for job_id, corrects in ((late, second), (late, first), (other, first)):
+        rows.insert("file_job_corrections", job_id=job_id, corrects=corrects)
+    wanted = {
+        str(first): ([], [str(late), str(other)]),
+        str(second): ([], [str(late)]),
+        str(late): ([str(first), str(second)], []),
+        str(other): ([str(first)], []),
+    }
+    for job in [*(await api.get("/jobs"))["jobs"], *[await api.get(f"/jobs/{job_id}") for job_id in wanted]]:
+        assert (job["corrects"], job["corrected_by"]) == wanted[job["job_id"]]
 
 
 async def test_a_running_job_tells_how_far_it_is_and_how_long_the_rest_takes(

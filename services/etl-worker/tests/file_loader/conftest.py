@@ -43,6 +43,7 @@ TABLES = [
     "changes",
     "parked",
     "quarantine",
+    "file_job_corrections",
     "file_jobs",
 ]
 _TIMES = {"stored_at", "applied_at", "parked_at", "expires_at", "received_at", "resolved_at", "id"}
@@ -170,8 +171,8 @@ class Shop:
         assert row["rows"] == sum(row[side] for side in SIDES)
         return row
 
-    async def tables(self, names: list[str] = TABLES[:-1]) -> dict[str, list[dict[str, Any]]]:
-        """What the shop knows, without when it learnt it."""
+    async def tables(self, names: list[str] = TABLES[:-2]) -> dict[str, list[dict[str, Any]]]:
+        """What the shop knows, without when it learnt it and by which jobs."""
         return {
             name: sorted(
                 (

@@ -157,6 +157,18 @@ class Job(TypedDict):
     eta_seconds: Annotated[
         Exact | None, Field(description="How long the rest of a running job takes at its pace so far.")
     ]
+    corrects: Annotated[
+        list[UUID],
+        Field(
+            description="Of a rejects file that was dropped back: the jobs in which its rows were refused, 100 at most."
+        ),
+    ]
+    corrected_by: Annotated[
+        list[UUID],
+        Field(
+            description="The jobs that brought refused rows of this one again, whatever became of them, 100 at most."
+        ),
+    ]
 
 
 class Jobs(TypedDict):

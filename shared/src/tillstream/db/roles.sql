@@ -44,6 +44,7 @@ $database$;
 GRANT USAGE ON SCHEMA shop TO tillstream_worker;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA shop TO tillstream_worker;
 REVOKE INSERT, UPDATE ON shop.settings FROM tillstream_worker;
+REVOKE UPDATE ON shop.file_job_corrections FROM tillstream_worker;
 GRANT DELETE ON shop.order_items, shop.parked TO tillstream_worker;
 
 -- name: grant_operator

@@ -280,7 +280,11 @@ class ReplayRequest(Table, table=True):
 
 
 class FileJob(Table, table=True):
-    """One dropped or uploaded file and its statement. `lease_epoch` fences the process that loads it."""
+    """One dropped or uploaded file and its statement. `lease_epoch` fences the process that loads it.
+
+    `late_rejects` counts how often rows became rejects after they had waited; where `late_rejects_written` differs, the
+    rejects file on the disk lacks some.
+    """
 
     __tablename__ = "file_jobs"
     __table_args__ = (
@@ -296,6 +300,9 @@ class FileJob(Table, table=True):
         Index("file_jobs_newest_first", text("created_at DESC"), text("job_id DESC")),
         Index("file_jobs_content", "source", "kind", "finished_at"),
         Index("file_jobs_by_name", "file_name", text("created_at DESC"), text("job_id DESC")),
+        Index(
+            "file_jobs_late_rejects", "job_id", postgresql_where=text("late_rejects <> late_rejects_written")
+        ),
     )
     job_id: UUID = uuid()
     file_name: str = long_text()
@@ -327,6 +334,23 @@ class FileJob(Table, table=True):
     settled_at: datetime | None = moment(nullable=True)
     elapsed_seconds: float | None = Field(sa_column=Column(Numeric(12, 3), nullable=True))
     declared_encoding: str | None = long_text(nullable=True)
+    late_rejects: int = big_integer(default="0")
+    late_rejects_written: int = big_integer(default="0")
+
+
+class FileJobCorrection(Table, table=True):
+    """A dropped-back rejects file (`job_id`) brought rows again that were refused in another one (`corrects`)."""
+
+    __tablename__ = "file_job_corrections"
+    __table_args__ = (
+        PrimaryKeyConstraint("job_id", "corrects"),
+        ForeignKeyConstraint(["job_id"], [f"{SCHEMA}.file_jobs.job_id"]),
+        ForeignKeyConstraint(["corrects"], [f"{SCHEMA}.file_jobs.job_id"]),
+        CheckConstraint("corrects <> job_id", name="not_itself"),
+        Index(None, "corrects", "job_id"),
+    )
+    job_id: UUID = uuid()
+    corrects: UUID = uuid()
 
 
 class ConsumerOffset(Table, table=True):

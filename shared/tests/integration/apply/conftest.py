@@ -20,6 +20,7 @@ _CHILDREN_FIRST = [
     "parked",
     "replay_requests",
     "quarantine",
+    "file_job_corrections",
     "file_jobs",
     "consumer_offsets",
 ]

@@ -23,5 +23,7 @@ What was decided, and what a partner or an operator may count on:
   was refused before. An event keeps the id that its own cells give it, so that a later export of the same row doubles nothing.
   A row that comes again as it was refused is refused again: it is in the newest file's rejects, and open, even if somebody had
   corrected it in between; corrected once more it is a `duplicate`.
+- **Corrections** are linked to the jobs whose rejects they bring again, in the transaction of the rows: of each row to the job in
+  which it is open, else to that of its newest entry. A row that is refused once more is a reject of its new job after that.
 - **Elapsed** seconds are those of work: hashing, chunks, finishing; not those in the queue or between two processes.
 """

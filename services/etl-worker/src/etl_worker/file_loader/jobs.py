@@ -258,6 +258,25 @@ class Jobs:
             for message_id, version, entity, source in await cursor.fetchall()
         }
 
+    async def refused_in(
+        self, conn: AsyncConnection, job_id: UUID, attempts: Collection[FirstAttempt]
+    ) -> list[UUID]:
+        """The other jobs whose rejects these are. Asked before they are applied: what is refused again moves to its new job."""
+        ordered = list(attempts)
+        cursor = await conn.cursor(row_factory=scalar_row).execute(
+            self._sql["refused_in"],
+            {
+                "job_id": job_id,
+                "message_ids": [attempt.message_id for attempt in ordered],
+                "versions": [attempt.version for attempt in ordered],
+            },
+        )
+        return await cursor.fetchall()
+
+    async def link(self, conn: AsyncConnection, job_id: UUID, corrects: Collection[UUID]) -> None:
+        """Remember whose rejects a job brought again. May be repeated."""
+        await conn.execute(self._sql["link"], {"job_id": job_id, "corrects": list(corrects)})
+
     async def adopt(
         self, conn: AsyncConnection, job_id: UUID, refused: Collection[tuple[UUID, bytes, int]]
     ) -> None:

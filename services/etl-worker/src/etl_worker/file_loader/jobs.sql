@@ -70,6 +70,22 @@ WHERE job_id = %(job_id)s AND entity = %(entity)s AND key = ANY(%(keys)s)
 -- What refused rows were when they came first.
 SELECT DISTINCT message_id, version, entity, source FROM shop.quarantine WHERE message_id = ANY(%(message_ids)s)
 
+-- name: refused_in
+-- Whose rejects these are: of each first attempt the job in which it is open, or else that of its newest entry.
+SELECT DISTINCT job_id FROM (
+  SELECT DISTINCT ON (message_id, version) job_id
+  FROM shop.quarantine
+  WHERE (message_id, version) IN (SELECT * FROM unnest(%(message_ids)s::uuid[], %(versions)s::bytea[]))
+  ORDER BY message_id, version, resolved_at IS NOT NULL, id DESC
+) AS newest
+WHERE job_id <> %(job_id)s
+
+-- name: link
+-- A job brought rows again that others had refused. May be repeated.
+INSERT INTO shop.file_job_corrections (job_id, corrects)
+SELECT %(job_id)s, job_id FROM shop.file_jobs WHERE job_id = ANY(%(corrects)s) ORDER BY job_id
+ON CONFLICT DO NOTHING
+
 -- name: adopt
 -- What was refused with the same content before is kept once, and belongs to the newest file now. There it is open, also
 -- when it was corrected in between: the statement counts it, and whoever asks for the rejects must find it.

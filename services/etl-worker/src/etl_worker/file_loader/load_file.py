@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from psycopg import AsyncConnection
 
@@ -19,6 +20,7 @@ from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.contracts.plain_rows import PlainRows
 from tillstream.csv.rejects import FirstAttempt
 from tillstream.csv.row_messages import RowMessage, RowMessages, keys_of, refuse_repeated_keys
 from tillstream.csv.rows import Row
@@ -64,6 +66,18 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class _Work:
+    """One chunk on its way: the messages of its other rows, the keys that earlier rows have, the jobs that it corrects."""
+
+    run: Run
+    origin: Origin
+    ready: Ready
+    messages: Sequence[RowMessage]
+    taken: set[int]
+    corrects: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What became of a chunk: `applied` of its messages, `plain` of the rows that went without."""
 
@@ -106,12 +120,10 @@ class WriteChunk:
         Raises OwnershipLost, FileRefused where the file was changed, and Retryable. Where it took too long, the job's next
         attempt does less at once.
         """
-        messages = await self._messages(run.conn, origin.maker, ready.others)
-        keys = [*ready.plain.keys, *keys_of(messages)]
-        taken = await origin.keys.among(run.conn, keys)
+        work = await self._prepared(run, origin, ready)
         began = self._clock.monotonic()
         try:
-            written = await self._in_some_attempts(run, origin, ready, messages, taken)
+            written = await self._in_some_attempts(work)
         except TransactionTimedOut:
             self._chunk_size.timed_out(len(ready.chunk))
             raise
@@ -124,14 +136,20 @@ class WriteChunk:
         run.from_byte = ready.chunk.next_byte
         await self._wake_up(run.conn, origin.rows, ready, written)
 
-    async def _in_some_attempts(
-        self, run: Run, origin: Origin, ready: Ready, messages: Sequence[RowMessage], taken: set[int]
-    ) -> Written:
+    async def _prepared(self, run: Run, origin: Origin, ready: Ready) -> _Work:
+        """What is asked before the transaction, whose first step is a COPY."""
+        messages = await self._messages(run.conn, origin.maker, ready.others)
+        attempts = {each.corrects for each in messages if each.corrects is not None}
+        corrects = await self._jobs.refused_in(run.conn, run.job.job_id, attempts) if attempts else []
+        taken = await origin.keys.among(run.conn, [*ready.plain.keys, *keys_of(messages)])
+        return _Work(run, origin, ready, messages, taken, corrects)
+
+    async def _in_some_attempts(self, work: _Work) -> Written:
         goes_long_way = False
         for attempts_left in reversed(range(self._policy.conflict_attempts)):
             try:
                 with translated():
-                    return await self._try(run, origin, ready, messages, taken, goes_long_way=goes_long_way)
+                    return await self._try(work, goes_long_way=goes_long_way)
             except LongWay as error:
                 goes_long_way = True
                 self._watch.retried(error)
@@ -142,35 +160,34 @@ class WriteChunk:
                 await asyncio.sleep(self._policy.conflict_wait_s)
         raise TransactionConflict("a chunk met conflicts at every attempt")
 
-    async def _try(
-        self,
-        run: Run,
-        origin: Origin,
-        ready: Ready,
-        messages: Sequence[RowMessage],
-        taken: set[int],
-        *,
-        goes_long_way: bool,
-    ) -> Written:
-        conn, chunk, plain = run.conn, ready.chunk, ready.plain
-        async with transaction(conn, self._commit):
+    async def _try(self, work: _Work, *, goes_long_way: bool) -> Written:
+        run, chunk, plain, rows = work.run, work.ready.chunk, work.ready.plain, work.origin.rows
+        async with transaction(run.conn, self._commit):
             left_out = set(plain.lines)
             if len(plain) and not goes_long_way:
-                left_out = await origin.rows.stage(conn, plain, ready.pieces) | _lines_of(ready, taken)
-            if left_out:
-                more = await self._messages(conn, origin.maker, origin.reader.plain_rows(chunk, left_out))
-                messages = sorted([*messages, *more], key=_line)
-            applied = await self._applied(run, refuse_repeated_keys(messages, taken))
+                left_out = await rows.stage(run.conn, plain, work.ready.pieces) | _lines_of(plain, work.taken)
+            applied = await self._applied(run, await self._judged(work, left_out))
             stored: Counter[OutcomeKind] = Counter()
             if len(left_out) < len(plain):
-                stored = await origin.rows.store(conn, left_out)
+                stored = await rows.store(run.conn, left_out)
             written = Written(applied, stored)
             outcomes = written.outcomes()
             assert outcomes.total() == len(chunk), "every row has one outcome"
-            origin.file.check_unchanged()
+            if work.corrects:
+                await self._jobs.link(run.conn, run.job.job_id, work.corrects)
+            work.origin.file.check_unchanged()
             step = Step(run.from_byte, chunk.next_byte, chunk.next_line, outcomes, run.lap())
-            await self._jobs.advance(conn, run.job, step)
+            await self._jobs.advance(run.conn, run.job, step)
         return written
+
+    async def _judged(self, work: _Work, left_out: set[int]) -> list[RowMessage]:
+        """The messages of all rows that the engine judges, in the order of the file."""
+        messages = list(work.messages)
+        if left_out:
+            rows = work.origin.reader.plain_rows(work.ready.chunk, left_out)
+            messages += await self._messages(work.run.conn, work.origin.maker, rows)
+            messages.sort(key=_line)
+        return refuse_repeated_keys(messages, work.taken)
 
     async def _messages(
         self, conn: AsyncConnection, maker: RowMessages, rows: Sequence[Row]
@@ -227,11 +244,11 @@ class WriteChunk:
             self._watch.retried(error)
 
 
-def _lines_of(ready: Ready, taken: set[int]) -> set[int]:
+def _lines_of(plain: PlainRows, taken: set[int]) -> set[int]:
     """The plain lines whose keys are taken."""
     if not taken:
         return set()
-    return {line for line, key in zip(ready.plain.lines, ready.plain.keys, strict=True) if key in taken}
+    return {line for line, key in zip(plain.lines, plain.keys, strict=True) if key in taken}
 
 
 def _line(message: RowMessage) -> int:

@@ -3,7 +3,7 @@
 SELECT
   job_id, file_name, source, kind, status, sha256, bytes, rows, loaded, unchanged, superseded, duplicate, parked, rejected,
   elapsed_seconds, rows_per_second, error, created_at, finished_at, settled_at, duplicate_of, encoding,
-  encoding_certainty, percent, eta_seconds
+  encoding_certainty, percent, eta_seconds, corrects, corrected_by
 FROM api.jobs
 WHERE (%(file_name)s::text IS NULL OR file_name = %(file_name)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
@@ -16,7 +16,7 @@ LIMIT %(limit)s
 SELECT
   job_id, file_name, source, kind, status, sha256, bytes, rows, loaded, unchanged, superseded, duplicate, parked, rejected,
   elapsed_seconds, rows_per_second, error, created_at, finished_at, settled_at, duplicate_of, encoding,
-  encoding_certainty, percent, eta_seconds
+  encoding_certainty, percent, eta_seconds, corrects, corrected_by
 FROM api.jobs
 WHERE job_id = %(job_id)s
 

@@ -114,6 +114,8 @@ JOB = {
     "encoding_certainty": "whole_file",
     "percent": 100,
     "eta_seconds": None,
+    "corrects": [],
+    "corrected_by": ["01942f2a-3c07-7d1e-8b62-4f0d9e7a5c13"],
 }
 JOBS = {"jobs": [JOB], "next_cursor": None}
 REJECTS = (

@@ -1,5 +1,6 @@
 -- File jobs as readers see them: the statement and how fast it went, without what fences the loader. A running job shows
--- the seconds since its start, how much of its bytes is done, and how long the rest takes at that pace.
+-- the seconds since its start, how much of its bytes is done, and how long the rest takes at that pace. `corrects` and
+-- `corrected_by` name the first hundred jobs each.
 
 CREATE OR REPLACE VIEW api.jobs AS
 SELECT
@@ -29,8 +30,14 @@ SELECT
     round(100 * d.share, 1) AS percent,
     CASE
         WHEN status = 'running' AND d.share > 0 THEN round(t.seconds * (1 - d.share) / d.share)
-    END AS eta_seconds
-FROM shop.file_jobs
+    END AS eta_seconds,
+    ARRAY(
+        SELECT c.corrects FROM shop.file_job_corrections AS c WHERE c.job_id = j.job_id ORDER BY c.corrects LIMIT 100
+    ) AS corrects,
+    ARRAY(
+        SELECT c.job_id FROM shop.file_job_corrections AS c WHERE c.corrects = j.job_id ORDER BY c.job_id LIMIT 100
+    ) AS corrected_by
+FROM shop.file_jobs AS j
 CROSS JOIN LATERAL (
     SELECT coalesce(
         elapsed_seconds,
