@@ -75,11 +75,10 @@ class Shop:
             wake=Sweeper(engine).wake,
         )
 
-    def start(self, ports: Ports | None = None) -> App:
+    def start(self, ports: Ports | None = None, **settings: Any) -> App:
         """A new process on the same database and directory."""
-        self.app = make_app(
-            self.database, self.folders, ports or self.ports(), self.encoding, self.chunk_rows
-        )
+        settings = {"file_chunk_rows": self.chunk_rows, **settings}
+        self.app = make_app(self.database, self.folders, ports or self.ports(), self.encoding, **settings)
         self.apps.append(self.app)
         return self.app
 
@@ -91,7 +90,7 @@ class Shop:
 
     async def crash(self) -> None:
         """The process is gone, and its connection with it."""
-        await self.app.runner.close()
+        await self.app.close()
 
     def claim(
         self,
@@ -141,7 +140,8 @@ class Shop:
             await self.app.queue(self.conn, records)
 
     async def run_all(self) -> list[Statement]:
-        """Run what is queued until nothing is."""
+        """Tidy up once, then run what is queued until nothing is."""
+        await self.app.tidy.once()
         statements = []
         while (statement := await self.app.runner.run_next()) is not None:
             statements.append(statement)
@@ -205,20 +205,16 @@ class Shop:
 
 
 def make_app(
-    database: Database,
-    folders: Folders,
-    ports: Ports,
-    encoding: Encoding | None = None,
-    chunk_rows: int = CHUNK_ROWS,
+    database: Database, folders: Folders, ports: Ports, encoding: Encoding | None = None, **more: Any
 ) -> App:
     settings = LoaderSettings(
         env="development",
         ops_port=0,
         database_url=SecretStr(database.worker_dsn),
         data_dir=folders.root,
-        file_chunk_rows=chunk_rows,
         file_settle_s=0,
         file_encoding=encoding,
+        **{"file_chunk_rows": CHUNK_ROWS, **more},
     )
     return build(settings, ports)
 
@@ -235,7 +231,7 @@ async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
     shop.start()
     yield shop
     for app in shop.apps:
-        await app.runner.close()
+        await app.close()
     await shop.conn.close()
 
 

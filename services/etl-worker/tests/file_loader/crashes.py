@@ -69,6 +69,7 @@ def wire_up(ports: Ports, wire: Tripwire) -> Ports:
     return replace(
         ports,
         jobs=cast("Any", Wired(ports.jobs, wire)),
+        over=cast("Any", Wired(ports.over, wire)),
         desk=cast("Any", Wired(ports.desk, wire)),
         apply=wired(ports.apply, "apply", wire),
         rows=lambda entity, job: cast("Any", Wired(ports.rows(entity, job), wire)),

@@ -120,6 +120,7 @@ async def run_with_crash(shop: Shop, dies_at: int) -> str | None:
     ]
     pasted = shop.rejects(firsts[0]) + b"".join(shop.rejects(firsts[1]).splitlines(keepends=True)[1:])
     again = shop.claim("fixed.csv", pasted.replace(b",bad", b",u@mended.example-"), job_id=JOB_IDS[2])
+    await shop.crash()
     shop.start(wire_up(shop.ports(), Tripwire(dies_at)))
     died = await run_to_the_end(shop, again)
     await shop.crash()

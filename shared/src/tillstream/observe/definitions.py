@@ -236,6 +236,11 @@ _FILES = (
     _gauge("files_by_state", "File jobs that are not over, by state.", _LOADER, Label.STATE),
     _counter("file_rows", "Rows of files, by column of the statement.", _LOADER, Label.KIND, Label.COLUMN),
     _counter("file_bytes", "Bytes of files read.", _LOADER),
+    _counter(
+        "file_rejects_completed",
+        "Rejects files written anew because parked rows became rejects after the load.",
+        _LOADER,
+    ),
     _histogram(
         "file_load_seconds",
         "Work on a file job until its statement, without the time in the queue.",

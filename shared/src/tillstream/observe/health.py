@@ -58,25 +58,52 @@ class Dependency:
     def __init__(self, name: str, metrics: Metrics) -> None:
         self.name = name
         self._gauge = metrics.waiting_for_dependency.labels(name)
-        self._problem: str | None = None
+        self._problems: dict[object, str] = {}
         self._gauge.set(0)
 
     def __repr__(self) -> str:
-        return f"<Dependency {self.name}: {self._problem or 'answers'}>"
+        return f"<Dependency {self.name}: {self.problem or 'answers'}>"
 
     @property
     def problem(self) -> str | None:
-        return self._problem
+        """What the one says who has waited longest."""
+        return next(iter(self._problems.values()), None)
 
-    def waiting(self, sentence: str) -> None:
+    def waiting(self, sentence: str, who: object = None) -> None:
         """The dependency does not answer; the process waits and is not ready."""
-        self._problem = sentence
+        self._problems[who] = sentence
         self._gauge.set(1)
 
-    def reached(self) -> None:
+    def reached(self, who: object = None) -> None:
         """The dependency answers (again)."""
-        self._problem = None
-        self._gauge.set(0)
+        self._problems.pop(who, None)
+        self._gauge.set(int(bool(self._problems)))
+
+    def voice(self) -> "Voice":
+        """For one of several loops that wait by themselves: the dependency is well once it answers all of them."""
+        return Voice(self)
+
+
+class Voice:
+    """What one loop says about a dependency that others wait for, too."""
+
+    def __init__(self, dependency: Dependency) -> None:
+        self.name = dependency.name
+        self.problem: str | None = None
+        self._dependency = dependency
+
+    def __repr__(self) -> str:
+        return f"<Voice on {self.name}: {self.problem or 'answers'}>"
+
+    def waiting(self, sentence: str) -> None:
+        """It does not answer this loop."""
+        self.problem = sentence
+        self._dependency.waiting(sentence, self)
+
+    def reached(self) -> None:
+        """It answers this loop (again)."""
+        self.problem = None
+        self._dependency.reached(self)
 
 
 class Health:

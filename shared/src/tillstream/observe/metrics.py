@@ -78,6 +78,7 @@ class Metrics:
         self.files_by_state = gauge("files_by_state")
         self.file_rows = counter("file_rows")
         self.file_bytes = counter("file_bytes")
+        self.file_rejects_completed = counter("file_rejects_completed")
         self.file_load_seconds = histogram("file_load_seconds")
         self.database_connections_in_use = gauge("database_connections_in_use")
         self.database_connections = gauge("database_connections")

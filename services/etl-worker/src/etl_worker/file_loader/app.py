@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from etl_worker.file_loader.crew import Crew
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Jobs
 from etl_worker.file_loader.load_file import LoadFile, MakeFileRows
+from etl_worker.file_loader.over_jobs import OverJobs
 from etl_worker.file_loader.queue_jobs import QueueJobs
 from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
 from etl_worker.file_loader.runs import LoadPolicy
 from etl_worker.file_loader.settings import LoaderSettings
+from etl_worker.file_loader.tidy_up import TidyUp
 from etl_worker.file_loader.watch import LoadWatch
 from etl_worker.file_loader.write_chunk import Apply, Wake, WriteChunk
 from etl_worker.process import connect_to_same_days, owner
@@ -55,6 +59,7 @@ class Ports:
     wake: Wake
     rows: MakeFileRows = FileRows
     commit: Commit = commit
+    over: OverJobs = field(default_factory=OverJobs)
 
 
 def real_ports(settings: LoaderSettings) -> Ports:
@@ -80,35 +85,26 @@ class App:
         clock = ports.clock
         self.metrics = Metrics(CollectorRegistry(), Process.FILE_LOADER)
         self.health = Health(clock, self.metrics)
-        watch = LoadWatch(self.metrics, clock, self.health.progress("file jobs", JOB_LIMIT_S))
-        policy = LoadPolicy(
-            chunk_rows=settings.file_chunk_rows,
-            chunk_bytes=settings.file_chunk_bytes,
-            pause_at_lag=settings.file_pause_at_lag,
-            encoding=settings.file_encoding,
-        )
-        write = WriteChunk(ports.jobs, ports.apply, ports.wake, clock, watch, policy, ports.commit)
-        load = LoadFile(
-            ports.jobs, ports.desk, write, ports.rows, clock, watch, settings.shop_timezone, policy
-        )
+        self._ports = ports
         dsn = settings.database_url.get_secret_value()
         self.connect = partial(
             connect_to_same_days,
             partial(connect, dsn, application_name=Process.FILE_LOADER),
             settings.shop_timezone,
         )
-        self.runner = RunJobs(
+        self._crew = Crew(ports.jobs, timedelta(seconds=settings.file_settle_s))
+        self.runners = tuple(self._runner(number) for number in range(1, settings.file_parallel + 1))
+        self.tidy = TidyUp(
             self.connect,
             ports.jobs,
+            ports.over,
             ports.desk,
-            load,
-            clock,
-            watch,
-            postgres=self.health.dependency("postgres"),
-            disk=self.health.dependency("folders"),
-            policy=RunPolicy(settle_s=settings.file_settle_s),
+            self._watch("tidying"),
+            postgres=self.health.dependency("postgres").voice(),
+            disk=self.health.dependency("folders").voice(),
         )
-        self.queue = QueueJobs(ports.jobs, ports.desk, self.runner.wake)
+        self._loops: tuple[RunJobs | TidyUp, ...] = (*self.runners, self.tidy)
+        self.queue = QueueJobs(ports.jobs, ports.desk, self._crew.ring)
         consuming = self.health.progress("consumer", CONSUMER_LIMIT_S, CONSUMER_READY_S)
         self._consumer_loop = ConsumerLoop(
             ports.consumer,
@@ -120,6 +116,44 @@ class App:
             watch=MetricsWatch(self.metrics, self.health, clock, consuming),
         )
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
+
+    @property
+    def runner(self) -> RunJobs:
+        """The first one."""
+        return self.runners[0]
+
+    def _watch(self, name: str) -> LoadWatch:
+        """Each loop proves its own progress: one that stands still must not hide behind the others."""
+        return LoadWatch(self.metrics, self._ports.clock, self.health.progress(name, JOB_LIMIT_S))
+
+    def _runner(self, number: int) -> RunJobs:
+        watch = self._watch("file jobs" if number == 1 else f"file jobs {number}")
+        return RunJobs(
+            self.connect,
+            self._crew,
+            self._load(watch),
+            watch,
+            postgres=self.health.dependency("postgres").voice(),
+            disk=self.health.dependency("folders").voice(),
+            policy=RunPolicy(settle_s=self._settings.file_settle_s),
+        )
+
+    def _load(self, watch: LoadWatch) -> LoadFile:
+        settings, ports = self._settings, self._ports
+        policy = LoadPolicy(
+            chunk_rows=settings.file_chunk_rows,
+            chunk_bytes=settings.file_chunk_bytes,
+            pause_at_lag=settings.file_pause_at_lag,
+            encoding=settings.file_encoding,
+        )
+        write = WriteChunk(ports.jobs, ports.apply, ports.wake, ports.clock, watch, policy, ports.commit)
+        zone = settings.shop_timezone
+        return LoadFile(ports.jobs, ports.desk, write, ports.rows, ports.clock, watch, zone, policy)
+
+    async def close(self) -> None:
+        """Close the connections of runners and tidying; what was under way is rolled back. May be repeated."""
+        for each in self._loops:
+            await each.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -137,18 +171,19 @@ class App:
             yield
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Queue and load until `stop` is set; a chunk under way is then rolled back. Raises what ended a loop."""
+        """Queue and load until `stop` is set; chunks under way are then rolled back. Raises what ended a loop."""
         consuming = asyncio.create_task(self._consumer_loop.run(stop), name=repr(self._consumer_loop))
-        loading = asyncio.create_task(self.runner.run(), name=repr(self.runner))
+        working = [asyncio.create_task(each.run(), name=repr(each)) for each in self._loops]
         asked = asyncio.create_task(stop.wait(), name="stop")
-        tasks: list[asyncio.Task[Any]] = [consuming, loading, asked]
+        tasks: list[asyncio.Task[Any]] = [consuming, *working, asked]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self.health.stop()
-            loading.cancel()
+            for task in working:
+                task.cancel()
             if stop.is_set():
-                await asyncio.wait({consuming, loading})
-            for each in (consuming, loading):
+                await asyncio.wait({consuming, *working})
+            for each in (consuming, *working):
                 if each.done() and not each.cancelled():
                     each.result()
         finally:

@@ -24,6 +24,15 @@ from tillstream.kafka.fence import Fence, Session
 
 REJECTS_PAGE = 500
 _KINDS = [entity.value for entity in APPLY_ORDER]
+# Rows of the child wait for rows of the parent, straight or by way of another kind; in a file an order has no items.
+_DEPENDENCIES = [
+    (Entity.ORDER, Entity.USER),
+    (Entity.ORDER_ITEM, Entity.USER),
+    (Entity.ORDER_ITEM, Entity.PRODUCT),
+    (Entity.ORDER_ITEM, Entity.ORDER),
+    (Entity.EVENT, Entity.USER),
+    (Entity.EVENT, Entity.PRODUCT),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +154,6 @@ class Statement:
         return self.rows == sum(sides)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A job that is over."""
-
-    job_id: UUID
-    file_name: str
-    status: str
-
-
 class Jobs:
     """The statements, loaded once. Stateless; raises psycopg's errors as they are.
 
@@ -204,6 +204,8 @@ class Jobs:
                 "inherited": list(inherited),
                 "inherited_epochs": list(inherited.values()),
                 "kinds": _KINDS,
+                "children": [child.value for child, _ in _DEPENDENCIES],
+                "parents": [parent.value for _, parent in _DEPENDENCIES],
             },
         )
         row = await found.fetchone()
@@ -354,19 +356,19 @@ class Jobs:
         assert statement.adds_up, f"the statement of {job.job_id} does not add up: {statement}"
         return statement
 
-    async def ended(self, conn: AsyncConnection, job_ids: Collection[UUID]) -> list[Ended]:
-        """Those of these jobs that are over."""
-        async with conn.cursor(row_factory=class_row(Ended)) as cursor:
-            await cursor.execute(self._sql["ended"], {"job_ids": list(job_ids)})
-            return await cursor.fetchall()
-
     async def rejects(
-        self, conn: AsyncConnection, job_id: UUID, after: tuple[int, int]
+        self, conn: AsyncConnection, job_id: UUID, after: tuple[int, int], *, only_open: bool
     ) -> list[tuple[int, Reject]]:
         """A page of the job's refused rows, each with its id in quarantine; the next page begins after (line, id)."""
         cursor = await conn.execute(
             self._sql["rejects"],
-            {"job_id": job_id, "after_line": after[0], "after_id": after[1], "limit": REJECTS_PAGE},
+            {
+                "job_id": job_id,
+                "after_line": after[0],
+                "after_id": after[1],
+                "only_open": only_open,
+                "limit": REJECTS_PAGE,
+            },
         )
         return [(row[0], Reject(*row[1:])) for row in await cursor.fetchall()]
 

@@ -25,20 +25,29 @@ ON CONFLICT (message_id, content_hash) DO NOTHING
 SELECT job_id, lease_epoch FROM shop.file_jobs WHERE status = 'running'
 
 -- name: candidate
--- The job to run next, by kind and then by age: a queued one, once the oldest queued one has waited long enough for its
--- siblings; or a running one whose owner is gone, or is this connection, or is to be ended (`inherited`): that lease, and
--- none that somebody took after it.
+-- The job to run next, by kind and then in the order of claims: a queued one, once the oldest queued one has waited long
+-- enough for its siblings, while none of a parent's kind is queued or running, and none of its own source and kind runs;
+-- or a running one whose owner is gone, or is this connection, or is to be ended (`inherited`): that lease, and none that
+-- somebody took after it.
+WITH under_way AS (
+  SELECT DISTINCT source, kind, status FROM shop.file_jobs WHERE status IN ('queued', 'running')
+), too_early AS (
+  SELECT d.child
+  FROM unnest(%(children)s::text[], %(parents)s::text[]) AS d (child, parent) JOIN under_way AS u ON u.kind = d.parent
+)
 SELECT j.job_id, j.lease_epoch, a.pid, a.backend_start
 FROM shop.file_jobs AS j
 LEFT JOIN pg_stat_activity AS a ON a.pid = j.lease_pid AND a.backend_start = j.lease_backend_start
 WHERE j.status = 'queued' AND EXISTS (
     SELECT FROM shop.file_jobs AS q WHERE q.status = 'queued' AND q.created_at <= now() - %(settle)s::interval
   )
+  AND NOT EXISTS (SELECT FROM too_early AS t WHERE t.child = j.kind)
+  AND NOT EXISTS (SELECT FROM under_way AS u WHERE u.status = 'running' AND u.source = j.source AND u.kind = j.kind)
   OR j.status = 'running' AND (
     a.pid IS NULL OR a.pid = pg_backend_pid()
     OR (j.job_id, j.lease_epoch) IN (SELECT * FROM unnest(%(inherited)s::uuid[], %(inherited_epochs)s::bigint[]))
   )
-ORDER BY array_position(%(kinds)s::text[], j.kind) NULLS LAST, j.created_at, j.job_id
+ORDER BY array_position(%(kinds)s::text[], j.kind) NULLS LAST, j.claimed_at, j.job_id
 LIMIT 1
 
 -- name: take
@@ -140,16 +149,11 @@ UPDATE shop.file_jobs SET
 WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s
 RETURNING status, rows, loaded, unchanged, superseded, duplicate, parked, rejected, elapsed_seconds
 
--- name: ended
--- Which of these jobs are over, and how.
-SELECT job_id, file_name, status FROM shop.file_jobs
-WHERE job_id = ANY(%(job_ids)s) AND status NOT IN ('queued', 'running')
-
 -- name: rejects
--- The refused rows of a job in the order of its file, from a place on.
+-- The refused rows of a job in the order of its file, from a place on: all, or those that are still open.
 SELECT id, line, reason, message, message_id, version, payload
 FROM shop.quarantine
-WHERE job_id = %(job_id)s AND (line, id) > (%(after_line)s, %(after_id)s)
+WHERE job_id = %(job_id)s AND (line, id) > (%(after_line)s, %(after_id)s) AND (resolved_at IS NULL OR NOT %(only_open)s)
 ORDER BY line, id
 LIMIT %(limit)s
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -16,6 +15,7 @@ from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Dialect, Ending, Identity, Job, Jobs, Statement
 from etl_worker.file_loader.progress import ProgressLog
+from etl_worker.file_loader.rejects_files import RejectsOf, write_rejects
 from etl_worker.file_loader.runs import Lap, LoadPolicy, Run
 from etl_worker.file_loader.watch import LoadWatch
 from etl_worker.file_loader.write_chunk import KeysSeen, Origin, WriteChunk
@@ -25,7 +25,6 @@ from tillstream.contracts.entities import Entity
 from tillstream.csv.dropped import is_kept_text
 from tillstream.csv.encoding import Found
 from tillstream.csv.header import Header
-from tillstream.csv.rejects import render
 from tillstream.csv.row_messages import RowMessages
 from tillstream.csv.survey import Survey
 from tillstream.errors import FileRefused
@@ -138,7 +137,7 @@ class LoadFile:
 
     async def _end(self, run: Run, ending: Ending) -> Statement:
         """First the rejects file, so that it is there when the statement is; last the move, which nothing follows."""
-        await self._write_rejects(run)
+        await write_rejects(run.conn, self._jobs, self._desk, RejectsOf.job(run.job, run.dialect))
         statement = await self._jobs.finish(run.conn, run.job, ending)
         self._desk.put_away(run.job.job_id, run.job.file_name, failed=statement.status == "failed")
         self._watch.ended(run.kind, statement)
@@ -156,19 +155,3 @@ class LoadFile:
             elapsed_seconds=float(statement.elapsed_seconds),
         )
         return statement
-
-    async def _write_rejects(self, run: Run) -> None:
-        page = await self._jobs.rejects(run.conn, run.job.job_id, (0, 0))
-        if not page:
-            return
-        header_pieces = 0
-        form = run.dialect or Dialect()
-        with self._desk.rejects_file(run.job.stored_name) as out:
-            while page:
-                pieces = list(
-                    render(form.columns, form.separator, (reject for _, reject in page), form.encoding)
-                )
-                out.writelines(pieces[header_pieces:])
-                header_pieces = 1  # every page is rendered with a header of its own
-                last_id, last = page[-1]
-                page = await self._jobs.rejects(run.conn, run.job.job_id, (last.line, last_id))

@@ -49,6 +49,12 @@ class LoaderSettings(ServiceSettings):
     file_chunk_bytes: int = Field(
         default=FOUR_MIB, ge=1, description="Bytes of a file after which a transaction takes no further row."
     )
+    file_parallel: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="Files that are loaded at once; never children beside their parents, nor two of one source and kind.",
+    )
     file_settle_s: float = Field(
         default=0.5,
         ge=0,

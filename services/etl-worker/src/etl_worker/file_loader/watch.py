@@ -53,6 +53,10 @@ class LoadWatch:
         label = kind or (TEXT if statement.status == "archived" else "unknown")
         self._metrics.file_load_seconds.labels(label).observe(float(statement.elapsed_seconds))
 
+    def completed_rejects(self) -> None:
+        """A rejects file was written anew."""
+        self._metrics.file_rejects_completed.inc()
+
     def states(self, counts: dict[str, int]) -> None:
         """How many jobs wait and run."""
         for state in STATES:

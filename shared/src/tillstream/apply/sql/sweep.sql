@@ -81,7 +81,8 @@ kept AS (
 SELECT job_id, count(*) FROM expired GROUP BY job_id
 
 -- name: move_in_statement
--- A settled row moves to its final column; the statement's sides stay equal.
+-- A settled row moves to its final column; the statement's sides stay equal. What became a reject is not in the rejects
+-- file of its job yet: the count tells the loader.
 UPDATE shop.file_jobs SET
   parked = parked + %(parked)s,
   rejected = rejected + %(rejected)s,
@@ -89,6 +90,7 @@ UPDATE shop.file_jobs SET
   unchanged = unchanged + %(unchanged)s,
   superseded = superseded + %(superseded)s,
   duplicate = duplicate + %(duplicate)s,
+  late_rejects = late_rejects + CASE WHEN %(rejected)s > 0 THEN 1 ELSE 0 END,
   status = CASE
     WHEN status NOT IN ('loaded', 'loaded_with_rejects') THEN status
     WHEN rejected + %(rejected)s > 0 THEN 'loaded_with_rejects'
