@@ -241,6 +241,13 @@ _FILES = (
         "Rejects files written anew because parked rows became rejects after the load.",
         _LOADER,
     ),
+    _counter("files_removed", "Files removed because their time to be kept was over.", _LOADER, Label.FOLDER),
+    _counter(
+        "file_removals_failed",
+        "Files whose time was over and that could not be removed, and folders not looked into.",
+        _LOADER,
+        Label.FOLDER,
+    ),
     _histogram(
         "file_load_seconds",
         "Work on a file job until its statement, without the time in the queue.",

@@ -79,6 +79,8 @@ class Metrics:
         self.file_rows = counter("file_rows")
         self.file_bytes = counter("file_bytes")
         self.file_rejects_completed = counter("file_rejects_completed")
+        self.files_removed = counter("files_removed")
+        self.file_removals_failed = counter("file_removals_failed")
         self.file_load_seconds = histogram("file_load_seconds")
         self.database_connections_in_use = gauge("database_connections_in_use")
         self.database_connections = gauge("database_connections")

@@ -30,5 +30,6 @@ What was decided, and what a partner or an operator may count on:
   corrected it in between; corrected once more it is a `duplicate`.
 - **Corrections** are linked to the jobs whose rejects they bring again, in the transaction of the rows: of each row to the job in
   which it is open, else to that of its newest entry. A row that is refused once more is a reject of its new job after that.
+- **Old files** go only where a setting says so; see `retention`.
 - **Elapsed** seconds are those of work: hashing, chunks, finishing; not those in the queue or between two processes.
 """

@@ -16,6 +16,7 @@ from etl_worker.file_loader.jobs import Jobs
 from etl_worker.file_loader.load_file import LoadFile, MakeFileRows
 from etl_worker.file_loader.over_jobs import OverJobs
 from etl_worker.file_loader.queue_jobs import QueueJobs
+from etl_worker.file_loader.retention import Keep, Retention
 from etl_worker.file_loader.run_jobs import RunJobs, RunPolicy
 from etl_worker.file_loader.runs import LoadPolicy
 from etl_worker.file_loader.settings import LoaderSettings
@@ -94,12 +95,15 @@ class App:
         )
         self._crew = Crew(ports.jobs, timedelta(seconds=settings.file_settle_s))
         self.runners = tuple(self._runner(number) for number in range(1, settings.file_parallel + 1))
+        tidying = self._watch("tidying")
+        folders = Folders(settings.data_dir)
         self.tidy = TidyUp(
             self.connect,
             ports.jobs,
             ports.over,
             ports.desk,
-            self._watch("tidying"),
+            Retention(folders, _keep(settings), ports.over, clock, tidying),
+            tidying,
             postgres=self.health.dependency("postgres").voice(),
             disk=self.health.dependency("folders").voice(),
         )
@@ -190,6 +194,11 @@ class App:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _keep(settings: LoaderSettings) -> Keep:
+    days = (settings.processed_keep_days, settings.error_keep_days, settings.invalid_keep_days)
+    return Keep(*(None if each is None else timedelta(days=each) for each in days))
 
 
 def build(settings: LoaderSettings, ports: Ports | None = None) -> App:

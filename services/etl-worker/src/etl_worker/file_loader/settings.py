@@ -73,6 +73,24 @@ class LoaderSettings(ServiceSettings):
         ge=0,
         description="Records that wait in the stream before files make way between chunks.",
     )
+    processed_keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that files stay in processed/; none are removed without it.",
+    )
+    error_keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that files of failed jobs stay in error/; none are removed without it.",
+    )
+    invalid_keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that rejects files stay in invalid/, from their newest open entry on; none are removed without it.",
+    )
     file_encoding: DeclarableEncoding | None = Field(
         default=None,
         description="Encoding of files that are no UTF-8, have no byte order mark and were declared as nothing else, such as `windows-1252`."

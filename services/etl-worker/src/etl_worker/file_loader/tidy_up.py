@@ -11,6 +11,7 @@ from etl_worker.file_loader.failures import DiskUnavailable
 from etl_worker.file_loader.jobs import Dialect, Jobs
 from etl_worker.file_loader.over_jobs import LateRejects, OverJobs
 from etl_worker.file_loader.rejects_files import RejectsOf, write_rejects
+from etl_worker.file_loader.retention import Retention
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.db.failures import translated
 from tillstream.errors import DatabaseUnavailable, Retryable
@@ -39,6 +40,7 @@ class TidyUp:
         jobs: Jobs,
         over: OverJobs,
         desk: Desk,
+        retention: Retention,
         watch: LoadWatch,
         *,
         postgres: Voice,
@@ -49,6 +51,7 @@ class TidyUp:
         self._jobs = jobs
         self._over = over
         self._desk = desk
+        self._retention = retention
         self._watch = watch
         self._postgres = postgres
         self._disk = disk
@@ -86,6 +89,7 @@ class TidyUp:
                 self._postgres.reached()
                 if await self._over.begin_tidying(conn):
                     await self._complete_rejects(conn)
+                    await self._retention.remove(conn)
                     await self._over.end_tidying(conn)
         except (DatabaseUnavailable, DiskUnavailable):
             await self._link.drop()  # the turn at tidying goes with it

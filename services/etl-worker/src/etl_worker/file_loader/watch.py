@@ -57,6 +57,14 @@ class LoadWatch:
         """A rejects file was written anew."""
         self._metrics.file_rejects_completed.inc()
 
+    def removed(self, folder: str) -> None:
+        """An old file is gone."""
+        self._metrics.files_removed.labels(folder).inc()
+
+    def not_removed(self, folder: str) -> None:
+        """An old file, or a folder of them, could not be removed or looked into."""
+        self._metrics.file_removals_failed.labels(folder).inc()
+
     def states(self, counts: dict[str, int]) -> None:
         """How many jobs wait and run."""
         for state in STATES:
