@@ -49,6 +49,11 @@ class Asker:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
+        self._others = children()  # servers that other tests of this process have started
+
+    def examinations(self) -> set[int]:
+        """Processes that were started since, those that ended and were not waited for included."""
+        return children() - self._others
 
     async def ask(
         self, content: bytes | AsyncIterator[bytes], name: str = "users.csv", query: str = "", **headers: str
@@ -94,10 +99,10 @@ def everything(folders: Folders) -> Iterator[Path]:
     return (path for path in folders.root.rglob("*") if path.is_file())
 
 
-def children() -> list[int]:
-    """Processes of which this one is the parent, those that ended and were not waited for included."""
+def children() -> set[int]:
+    """Processes of which this one is the parent."""
     found = Path("/proc/self/task").glob("*/children")
-    return [int(each) for path in found for each in path.read_text().split()]
+    return {int(each) for path in found for each in path.read_text().split()}
 
 
 def open_without_a_name(folders: Folders) -> list[str]:
@@ -111,7 +116,7 @@ def nothing_is_left(folders: Folders, asker: Asker) -> bool:
     return (
         not in_flight
         and not list(everything(folders))
-        and not children()
+        and not asker.examinations()
         and not open_without_a_name(folders)
     )
 
