@@ -93,16 +93,16 @@ async def test_a_file_that_is_replaced_before_it_is_claimed_is_the_new_one_alone
 
 
 async def test_a_file_whose_writer_rests_for_less_than_is_asked_is_taken_whole(yard: Yard) -> None:
-    """Half of it lies there while the watcher takes another one that has rested long enough."""
+    """The watcher scans ten times a second, and sees the half of it again and again."""
     yard.start("watcher", TILLSTREAM_FILE_STABLE_S=str(STABLE_S))
     yard.start("loader")
-    other, path = yard.drop("other.csv", users(101)), yard.folders.input / "users.csv"
-    await pause(STABLE_S / 2)
+    early, path = yard.drop("early.csv", users(101)), yard.folders.input / "users.csv"
+    await eventually(lambda: not early.exists())  # from here on it scans
     path.write_bytes(HALF)
-    await eventually(lambda: not other.exists())
+    await pause(STABLE_S / 2)  # the writer's
     with path.open("ab") as file:
         file.write(GOOD[len(HALF) :])
-    await check_end(yard, [Dropped("other.csv", users(101)), Dropped("users.csv", GOOD)])
+    await check_end(yard, [Dropped("early.csv", users(101)), Dropped("users.csv", GOOD)])
 
 
 @pytest.mark.parametrize("place", ["open.1", "apply.2"])
