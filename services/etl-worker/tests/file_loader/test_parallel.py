@@ -2,19 +2,23 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, override
+from uuid import UUID
 
 import pytest
 from psycopg import AsyncConnection
 
 from etl_worker.file_loader.app import App
-from etl_worker.file_loader.jobs import Statement
+from etl_worker.file_loader.jobs import Job, Statement
 from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.file_rows import FileRows
+from tillstream.contracts.entities import Entity
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.messages import Message
+from tillstream.contracts.plain_rows import PlainRows
 from tillstream.errors import DatabaseUnavailable
 from tillstream.testing.waiting import eventually
 
@@ -53,13 +57,19 @@ class Gates:
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
-        job_id, kind = messages[0].origin.job_id, messages[0].entity.value
+        await self.passed(messages[0].origin.job_id, messages[0].entity)
+        return await Engine().apply(conn, messages)
+
+    def rows(self, entity: Entity, job: Job) -> FileRows:
+        """For files whose rows do not go through the engine."""
+        return Gated(entity, job, self)
+
+    async def passed(self, job_id: UUID | None, entity: Entity) -> None:
         self._chunks[job_id] += 1
         if self._chunks[job_id] == self.chunk:
-            self.reached.add(kind)
+            self.reached.add(entity.value)
             async with self._changed:
-                await self._changed.wait_for(lambda: kind in self.opened)
-        return await Engine().apply(conn, messages)
+                await self._changed.wait_for(lambda: entity.value in self.opened)
 
     async def open(self, *kinds: str) -> None:
         async with self._changed:
@@ -67,8 +77,21 @@ class Gates:
             self._changed.notify_all()
 
 
+class Gated(FileRows):
+    """Stops where the engine would."""
+
+    def __init__(self, entity: Entity, job: Job, gates: Gates) -> None:
+        super().__init__(entity, job)
+        self._gates = gates
+
+    @override
+    async def stage(self, conn: AsyncConnection, rows: PlainRows, pieces: Iterable[bytes]) -> set[int]:
+        await self._gates.passed(self._job.job_id, self._entity)
+        return await super().stage(conn, rows, pieces)
+
+
 def start(shop: Shop, gates: Gates, parallel: int = 2) -> App:
-    return shop.start(replace(shop.ports(), apply=gates.apply), file_parallel=parallel)
+    return shop.start(replace(shop.ports(), apply=gates.apply, rows=gates.rows), file_parallel=parallel)
 
 
 @asynccontextmanager
@@ -132,7 +155,7 @@ async def test_users_and_products_load_at_once_and_their_children_wait_until_bot
 
 async def test_one_at_a_time_is_what_a_loader_does_unless_it_is_told_otherwise(shop: Shop) -> None:
     gates = Gates()
-    shop.start(replace(shop.ports(), apply=gates.apply))
+    shop.start(replace(shop.ports(), apply=gates.apply, rows=gates.rows))
     assert len(shop.app.runners) == 1
     async with working(shop.app):
         await shop.queue(*claim(shop, PRODUCTS, USERS))

@@ -5,6 +5,8 @@ original message id and version.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import compress
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -58,10 +60,14 @@ class Replayer:
             requests = [_Request(row[0], row[1], row[2], row[3:]) for row in await cursor.fetchall()]
             if not requests:
                 return []
-            messages = [self._message(*each.original) for each in requests]
+            counted = list(_counted(requests))
+            messages = [
+                self._message(*each.original) if counts else _of_no_file(self._message(*each.original))
+                for each, counts in zip(requests, counted, strict=True)
+            ]
             applied = await self._engine.apply(conn, messages)
             await _answer(conn, [each.id for each in requests], applied)
-            await move_in_statements(conn, "rejected", _first_results(requests, applied))
+            await move_in_statements(conn, "rejected", compress(applied, counted))
             return applied
 
     def _message(
@@ -101,13 +107,17 @@ def checked(kind: Entity, payload: bytes, rules: Rules) -> dict[str, Any] | Refu
         return Refusal(Reason.MALFORMED_JSON, str(error))
 
 
-def _first_results(requests: Sequence[_Request], applied: Sequence[Applied]) -> Iterator[Applied]:
-    """What moves a row in a statement: the first of several wishes for one entry, and none for a settled one."""
+def _counted(requests: Sequence[_Request]) -> Iterator[bool]:
+    """Whether a wish moves a row in its file's statement: the first of several for one entry does, and none for a settled one."""
     seen: set[int] = set()
-    for request, result in zip(requests, applied, strict=True):
-        if request.is_open and request.quarantine_id not in seen:
-            yield result
+    for request in requests:
+        yield request.is_open and request.quarantine_id not in seen
         seen.add(request.quarantine_id)
+
+
+def _of_no_file(message: Message) -> Message:
+    """Where its row was counted before: were it parked as a row of the file, its end would be counted once more."""
+    return replace(message, origin=replace(message.origin, job_id=None, line=None))
 
 
 async def _answer(conn: AsyncConnection, ids: Sequence[int], applied: Sequence[Applied]) -> None:

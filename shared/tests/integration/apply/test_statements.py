@@ -196,6 +196,23 @@ async def test_a_replay_that_parks_a_row_of_a_file_moves_it_in_its_statement(ses
     assert await statement(conn, JOBS[0]) == {"stored": 2}
 
 
+async def test_a_replay_of_what_is_settled_leaves_its_statement_alone(session: Connect) -> None:
+    """The row waited in vain, was corrected to something wrong, and then somebody wants the first content back."""
+    conn = await session()
+    await begin_job(conn, JOBS[0])
+    waiting = make(Entity.ORDER, order(7, 1), number=1)
+    await load(conn, JOBS[0], [waiting])
+    await Sweeper(HASTY).sweep(conn)
+    await load(conn, JOBS[0], [replace(refused_already(waiting, 0), correction=True)])
+    await replay_everything(conn)
+    assert await statement(conn, JOBS[0]) == {"rejected": 2}
+
+    await run_batch(conn, Engine(), [make(Entity.USER, user(1), number=3)])
+    await Sweeper(Engine()).sweep(conn)
+    assert await rows(conn, "SELECT order_id FROM shop.orders") == [(7,)]
+    assert await statement(conn, JOBS[0]) == {"rejected": 2}
+
+
 async def test_what_expired_twice_belongs_to_the_file_that_brought_it_last(session: Connect) -> None:
     conn = await session()
     for job_id in JOBS:
