@@ -67,13 +67,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One chunk on its way: the messages of its other rows, the keys that earlier rows have, the jobs that it corrects."""
+    """One chunk on its way: the messages of its other rows, the keys that earlier rows have, the lines of plain rows whose keys are
+    not theirs alone, the jobs that it corrects."""
 
     run: Run
     origin: Origin
     ready: Ready
     messages: Sequence[RowMessage]
     taken: set[int]
+    judged: set[int]
     corrects: Sequence[UUID]
 
 
@@ -141,8 +143,11 @@ class WriteChunk:
         messages = await self._messages(run.conn, origin.maker, ready.others)
         attempts = {each.corrects for each in messages if each.corrects is not None}
         corrects = await self._jobs.refused_in(run.conn, run.job.job_id, attempts) if attempts else []
-        taken = await origin.keys.among(run.conn, [*ready.plain.keys, *keys_of(messages)])
-        return _Work(run, origin, ready, messages, taken, corrects)
+        keys = keys_of(messages)
+        taken = await origin.keys.among(run.conn, [*ready.plain.keys, *keys])
+        # A key on a plain row and on another one: which of them came first, the engine's side finds out.
+        judged = _lines_of(ready.plain, taken.union(keys))
+        return _Work(run, origin, ready, messages, taken, judged, corrects)
 
     async def _in_some_attempts(self, work: _Work) -> Written:
         goes_long_way = False
@@ -165,7 +170,7 @@ class WriteChunk:
         async with transaction(run.conn, self._commit):
             left_out = set(plain.lines)
             if len(plain) and not goes_long_way:
-                left_out = await rows.stage(run.conn, plain, work.ready.pieces) | _lines_of(plain, work.taken)
+                left_out = await rows.stage(run.conn, plain, work.ready.pieces) | work.judged
             applied = await self._applied(run, await self._judged(work, left_out))
             stored: Counter[OutcomeKind] = Counter()
             if len(left_out) < len(plain):
@@ -244,11 +249,11 @@ class WriteChunk:
             self._watch.retried(error)
 
 
-def _lines_of(plain: PlainRows, taken: set[int]) -> set[int]:
-    """The plain lines whose keys are taken."""
-    if not taken:
+def _lines_of(plain: PlainRows, keys: set[int]) -> set[int]:
+    """The plain lines that have one of these keys."""
+    if not keys:
         return set()
-    return {line for line, key in zip(plain.lines, plain.keys, strict=True) if key in taken}
+    return {line for line, key in zip(plain.lines, plain.keys, strict=True) if key in keys}
 
 
 def _line(message: RowMessage) -> int:

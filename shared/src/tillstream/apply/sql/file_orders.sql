@@ -21,7 +21,7 @@ FROM STDIN (FORMAT BINARY)
 -- All others, each with its receipt. Nobody else has their ids: they are made of this job and their lines. One that was
 -- taken all the same ends the statement, and the chunk goes the long way.
 WITH candidates AS (
-  SELECT * FROM file_orders WHERE line <> ALL(%(left_out)s::bigint[])
+  SELECT i.* FROM file_orders AS i LEFT JOIN unnest(%(left_out)s::bigint[]) AS o (line) USING (line) WHERE o.line IS NULL
 ),
 applied AS (
   INSERT INTO shop.orders AS o (order_id, user_id, order_date, status, total_amount, version)
