@@ -147,6 +147,8 @@ class App:
         policy = LoadPolicy(
             chunk_rows=settings.file_chunk_rows,
             chunk_bytes=settings.file_chunk_bytes,
+            live_rows=settings.file_live_rows,
+            live_share=settings.file_live_share,
             pause_at_lag=settings.file_pause_at_lag,
             encoding=settings.file_encoding,
         )

@@ -154,6 +154,14 @@ class Statement:
         return self.rows == sum(sides)
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The shop's topics: records that wait, and how many were handled since the beginning."""
+
+    lag: int
+    position: int
+
+
 class Jobs:
     """The statements, loaded once. Stateless; raises psycopg's errors as they are.
 
@@ -372,12 +380,13 @@ class Jobs:
         )
         return [(row[0], Reject(*row[1:])) for row in await cursor.fetchall()]
 
-    async def stream_lag(self, conn: AsyncConnection) -> int:
-        """Records that wait in the shop's topics, as far as anybody knows."""
-        cursor = await conn.cursor(row_factory=scalar_row).execute(
-            self._sql["stream_lag"], {"files_topic": FILES_TOPIC}
-        )
-        return int(await cursor.fetchone() or 0)
+    async def stream(self, conn: AsyncConnection) -> Stream:
+        """How the shop's topics stand, as far as anybody knows."""
+        async with conn.cursor(row_factory=class_row(Stream)) as cursor:
+            await cursor.execute(self._sql["stream"], {"files_topic": FILES_TOPIC})
+            found = await cursor.fetchone()
+        assert found is not None, "sums are always there"
+        return found
 
     async def states(self, conn: AsyncConnection) -> dict[str, int]:
         """How many jobs are queued and running."""

@@ -157,11 +157,16 @@ WHERE job_id = %(job_id)s AND (line, id) > (%(after_line)s, %(after_id)s) AND (r
 ORDER BY line, id
 LIMIT %(limit)s
 
--- name: stream_lag
--- Records that wait in the shop's topics; partitions that nobody measures, or that are stopped, say nothing.
-SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint
+-- name: stream
+-- Records that wait in the shop's topics, where partitions that nobody measures, or that are stopped, say nothing; and how
+-- many were handled ever, to see whether it grows.
+SELECT
+  coalesce(sum(greatest(log_end - next_offset, 0)) FILTER (
+    WHERE stopped_at IS NULL AND measured_at > now() - interval '10 seconds'
+  ), 0)::bigint AS lag,
+  coalesce(sum(next_offset), 0)::bigint AS position
 FROM shop.partition_progress
-WHERE topic <> %(files_topic)s AND stopped_at IS NULL AND measured_at > now() - interval '10 seconds'
+WHERE topic <> %(files_topic)s
 
 -- name: states
 -- How many jobs wait and run.

@@ -1,6 +1,5 @@
 """Loads one file: hash, header, chunks, rejects file, statement, and away with it. Every step may be repeated."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -10,10 +9,11 @@ from zoneinfo import ZoneInfo
 import structlog
 from psycopg import AsyncConnection
 
-from etl_worker.file_loader.chunks import ChunkReader, read_ahead
+from etl_worker.file_loader.chunks import Bounds, ChunkReader, read_ahead
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Dialect, Ending, Identity, Job, Jobs, Statement
+from etl_worker.file_loader.pace import Pace
 from etl_worker.file_loader.progress import ProgressLog
 from etl_worker.file_loader.rejects_files import RejectsOf, write_rejects
 from etl_worker.file_loader.runs import Lap, LoadPolicy, Run
@@ -60,6 +60,7 @@ class LoadFile:
         self._watch = watch
         self._shop_timezone = shop_timezone
         self._policy = policy
+        self._pace = Pace(jobs, clock, policy)
 
     async def __call__(self, conn: AsyncConnection, job: Job) -> Statement:
         run = Run(conn, job, Lap(self._clock), job.next_byte, Dialect.from_stored(job.dialect), job.kind)
@@ -115,25 +116,22 @@ class LoadFile:
         keys, rows = KeysSeen(self._jobs, run.job, header.entity), self._rows(header.entity, run.job)
         origin = Origin(file, reader, maker, keys, rows)
         progress = ProgressLog(run.job.job_id, run.from_byte, survey.bytes, self._clock)
-        async with aclosing(read_ahead(reader, self._write_chunk.bounds)) as chunks:
+        await self._pace.look(run.conn)
+        async with aclosing(read_ahead(reader, self._bounds)) as chunks:
             async for ready in chunks:
-                chunk = ready.chunk
+                chunk, began = ready.chunk, self._clock.monotonic()
                 if len(chunk):
                     await self._write_chunk(run, origin, ready)
                     progress.committed(len(chunk), chunk.next_byte)
                 self._watch.pulse()
                 if not chunk.is_last:
-                    await self._give_way(run.conn)
+                    await self._pace.give_way(run.conn, self._clock.monotonic() - began)
         file.check_unchanged()
         survey.check_end(chunk.next_byte, chunk.next_line)
 
-    async def _give_way(self, conn: AsyncConnection) -> None:
-        """Wait while the stream lags, but not for ever: a file goes on, if slowly."""
-        until = self._clock.monotonic() + self._policy.pause_limit_s
-        while await self._jobs.stream_lag(conn) > self._policy.pause_at_lag:
-            if self._clock.monotonic() >= until:
-                return
-            await asyncio.sleep(self._policy.pause_s)
+    def _bounds(self) -> Bounds:
+        """Of the chunk to be read next."""
+        return Bounds(self._pace.rows(self._write_chunk.rows), self._policy.chunk_bytes)
 
     async def _end(self, run: Run, ending: Ending) -> Statement:
         """First the rejects file, so that it is there when the statement is; last the move, which nothing follows."""

@@ -13,6 +13,8 @@ from tillstream.csv.encoding import Encoding
 class LoadPolicy:
     """`pause_at_lag`: records that wait in the stream before a file makes way, for `pause_limit_s` per chunk at most.
 
+    While the stream moves, by `live_per_second` records or more, chunks have `live_rows` rows and take `live_share` of the time.
+
     `encoding` is that of files that are no UTF-8 and of which nobody says what else they are; without it their rows are refused.
     """
 
@@ -20,6 +22,9 @@ class LoadPolicy:
     chunk_bytes: int = 4 * 1024 * 1024
     conflict_attempts: int = 5
     conflict_wait_s: float = 0.02
+    live_rows: int = 1_000
+    live_share: float = 0.5
+    live_per_second: float = 10.0
     pause_at_lag: int = 5_000
     pause_s: float = 0.25
     pause_limit_s: float = 5.0

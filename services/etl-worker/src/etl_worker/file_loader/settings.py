@@ -68,6 +68,18 @@ class LoaderSettings(ServiceSettings):
         ge=1,
         description="How many times its own size a gzip file may hold; not asked of what is below 16 MiB unpacked.",
     )
+    file_live_rows: int = Field(
+        default=1_000,
+        ge=1,
+        le=50_000,
+        description="Rows in one transaction while ten or more records a second come in live.",
+    )
+    file_live_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Which share of its time a file works meanwhile; the rest is left to what comes in live.",
+    )
     file_pause_at_lag: int = Field(
         default=5_000,
         ge=0,

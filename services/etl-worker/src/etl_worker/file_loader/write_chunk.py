@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from etl_worker.file_loader.chunks import Bounds, ChunkReader, Ready
+from etl_worker.file_loader.chunks import ChunkReader, Ready
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.jobs import Job, Jobs, Step
 from etl_worker.file_loader.runs import LoadPolicy, Run
@@ -112,9 +112,10 @@ class WriteChunk:
         self._commit = commit
         self._chunk_size = BatchSize(policy.chunk_rows)
 
-    def bounds(self) -> Bounds:
-        """Of the chunk to be read next."""
-        return Bounds(self._chunk_size.records, self._policy.chunk_bytes)
+    @property
+    def rows(self) -> int:
+        """How many the next chunk may have."""
+        return self._chunk_size.records
 
     async def __call__(self, run: Run, origin: Origin, ready: Ready) -> None:
         """Writes it, again if another transaction was in its way; at the end `run.from_byte` is behind it.
