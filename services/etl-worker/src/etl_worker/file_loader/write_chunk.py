@@ -67,15 +67,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One chunk on its way: the messages of its other rows, the keys that earlier rows have, the lines of plain rows whose keys are
-    not theirs alone, the jobs that it corrects."""
+    """One chunk on its way: the messages of its other rows, the keys that earlier rows have, the jobs that it corrects.
+
+    `contested` are the plain lines whose key, or of an event the id, one of the other rows has too.
+    """
 
     run: Run
     origin: Origin
     ready: Ready
     messages: Sequence[RowMessage]
     taken: set[int]
-    judged: set[int]
+    contested: set[int]
     corrects: Sequence[UUID]
 
 
@@ -91,7 +93,7 @@ class Written:
 
 
 class WriteChunk:
-    """Remembers how many rows a transaction is in time with; one per process."""
+    """Remembers how many rows a transaction is in time with; one per runner."""
 
     def __init__(
         self,
@@ -144,11 +146,9 @@ class WriteChunk:
         messages = await self._messages(run.conn, origin.maker, ready.others)
         attempts = {each.corrects for each in messages if each.corrects is not None}
         corrects = await self._jobs.refused_in(run.conn, run.job.job_id, attempts) if attempts else []
-        keys = keys_of(messages)
-        taken = await origin.keys.among(run.conn, [*ready.plain.keys, *keys])
-        # A key on a plain row and on another one: which of them came first, the engine's side finds out.
-        judged = _lines_of(ready.plain, taken.union(keys))
-        return _Work(run, origin, ready, messages, taken, judged, corrects)
+        taken = await origin.keys.among(run.conn, [*ready.plain.keys, *keys_of(messages)])
+        contested = _contested(ready.plain, messages)
+        return _Work(run, origin, ready, messages, taken, contested, corrects)
 
     async def _in_some_attempts(self, work: _Work) -> Written:
         goes_long_way = False
@@ -171,7 +171,8 @@ class WriteChunk:
         async with transaction(run.conn, self._commit):
             left_out = set(plain.lines)
             if len(plain) and not goes_long_way:
-                left_out = await rows.stage(run.conn, plain, work.ready.pieces) | work.judged
+                left_out = await rows.stage(run.conn, plain, work.ready.pieces)
+                left_out |= work.contested | _lines_of(plain, work.taken)
             applied = await self._applied(run, await self._judged(work, left_out))
             stored: Counter[OutcomeKind] = Counter()
             if len(left_out) < len(plain):
@@ -255,6 +256,14 @@ def _lines_of(plain: PlainRows, keys: set[int]) -> set[int]:
     if not keys:
         return set()
     return {line for line, key in zip(plain.lines, plain.keys, strict=True) if key in keys}
+
+
+def _contested(plain: PlainRows, others: Sequence[RowMessage]) -> set[int]:
+    """The plain lines that the engine must judge beside another row of the chunk: of two rows with one key the first counts."""
+    if plain.entity is not Entity.EVENT:
+        return _lines_of(plain, set(keys_of(others)))
+    ids = {each.message.id_bytes for each in others}
+    return {line for line, event_id in zip(plain.lines, plain.ids, strict=True) if event_id in ids}
 
 
 def _line(message: RowMessage) -> int:
