@@ -23,6 +23,9 @@ DEFAULT_MAX_RATIO = 200
 RATIO_FLOOR_BYTES = 16 * 1024 * 1024
 _HEAD_BYTES = 512
 _READ_BYTES = 1_048_576
+# What may be read in vain in one step: empty members, zeros behind the last one and a name without an end are passed over
+# byte by byte, on whoever's thread, and gigabytes of them would take hours.
+IDLE_BYTES = 1_048_576
 _ARCHIVES: tuple[tuple[int, re.Pattern[bytes], str], ...] = tuple(
     (at, re.compile(magic, re.DOTALL), name)
     for at, magic, name in (
@@ -87,11 +90,31 @@ def _refuse_archive(head: bytes) -> None:
             )
 
 
+class _Metered:
+    """A gzip file as it lies on the disk, of which one step may read `left` bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises FileRefused for what is read in vain."""
+        data = self._file.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise FileRefused(f"broken_gzip: more than {IDLE_BYTES} bytes of it hold next to nothing")
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+
 class _BoundedGzip(io.RawIOBase):
     """Reads what a gzip file holds; it never asks for more at once than there is room for."""
 
     def __init__(self, file: BinaryIO, bounds: Bounds) -> None:
-        self._gzip = gzip.GzipFile(fileobj=file, mode="rb")
+        self._packed = _Metered(file)
+        self._gzip = gzip.GzipFile(fileobj=self._packed, mode="rb")
         size = os.fstat(file.fileno()).st_size
         self._bounds = bounds
         self._most = min(bounds.max_text_bytes, max(RATIO_FLOOR_BYTES, size * bounds.max_ratio))
@@ -106,18 +129,20 @@ class _BoundedGzip(io.RawIOBase):
 
     @override
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        return self._checked(lambda: self._gzip.readinto(buffer))
+        return self._checked(lambda: self._gzip.readinto(buffer), len(buffer))
 
     @override
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """From the start or from here."""
-        return self._checked(lambda: self._gzip.seek(offset, whence))
+        return self._checked(lambda: self._gzip.seek(offset, whence), max(0, offset))
 
     @override
     def tell(self) -> int:
         return self._gzip.tell()
 
-    def _checked(self, step: Callable[[], int]) -> int:
+    def _checked(self, step: Callable[[], int], text_bytes: int) -> int:
+        """A step that is to pass over so many bytes of the text, which never take up twice as many packed."""
+        self._packed.left = IDLE_BYTES + 2 * text_bytes
         try:
             answer = step()
         except EOFError:

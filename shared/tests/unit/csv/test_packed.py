@@ -71,8 +71,9 @@ def test_what_only_looks_a_little_like_a_packed_file_is_read_as_it_is(tmp_path: 
         gzip.compress(TEXT[:70_000]) + gzip.compress(TEXT[70_000:]),
         gzip.compress(TEXT) + b"\x00" * 512,
         gzip.compress(TEXT, compresslevel=0),
+        gzip.compress(b"") * 1_000 + gzip.compress(TEXT),
     ],
-    ids=["one", "two members", "padded", "stored"],
+    ids=["one", "two members", "padded", "stored", "empty members"],
 )
 def test_a_gzip_file_is_read_as_what_it_holds(tmp_path: Path, content: bytes) -> None:
     with stored(tmp_path, content) as file:
@@ -104,6 +105,20 @@ def test_every_place_in_it_can_be_gone_to(tmp_path: Path) -> None:
 )
 def test_a_broken_one_is_refused_with_a_sentence(tmp_path: Path, content: bytes) -> None:
     with stored(tmp_path, content) as file, pytest.raises(FileRefused, match=r"^broken_gzip: \w+"):
+        open_text(file).read()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(b"") * 200_000 + gzip.compress(TEXT),
+        gzip.compress(TEXT) + bytes(4 * MEBIBYTE),
+        b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 4 * MEBIBYTE,
+    ],
+    ids=["empty members", "zeros", "a name without an end"],
+)
+def test_one_that_holds_nothing_for_long_is_not_read_on(tmp_path: Path, content: bytes) -> None:
+    with stored(tmp_path, content) as file, pytest.raises(FileRefused, match=r"^broken_gzip: .* nothing$"):
         open_text(file).read()
 
 
