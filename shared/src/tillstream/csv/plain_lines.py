@@ -42,8 +42,11 @@ class PlainLines:
         self._rest = 0
         self._next_rest = FIRST_REST
 
-    def take(self, records: RecordSplitter, most: int, into: PlainCells) -> list[Record] | None:
-        """Passes over lines, at most `most`: the plain ones go to `into`, the others come back, each a record of one line.
+    def take(
+        self, records: RecordSplitter, most: int, most_others: int, into: PlainCells
+    ) -> list[Record] | None:
+        """Passes over lines, at most `most`: the plain ones go to `into`, the others, `most_others` (≥ 1) of them at most, come
+        back, each a record of one line.
 
         None where nothing could be taken: then the next record is to be read by itself.
         """
@@ -54,7 +57,7 @@ class PlainLines:
         texts = block.decode("latin-1").split("\n")[:-1][:most]
         found = list(map(self._match, texts))
         if None in found:
-            texts, found = self._cut(texts, found)
+            texts, found = self._cut(texts, found, most_others)
         if not texts:
             self._rest = self._next_rest = min(2 * self._next_rest, LONGEST_REST)
             return None
@@ -64,11 +67,14 @@ class PlainLines:
         return _sorted_out(texts, found, first_line, into)
 
     def _cut(
-        self, texts: list[str], found: list[re.Match[str] | None]
+        self, texts: list[str], found: list[re.Match[str] | None], most_others: int
     ) -> tuple[list[str], list[re.Match[str] | None]]:
-        """Before the first line that may not be a record."""
-        places = (place for place, match in enumerate(found) if match is None)
-        end = next((place for place in places if not _is_one_record(texts[place])), None)
+        """Before the first line that may not be a record, or that is one other too many."""
+        others = [place for place, match in enumerate(found) if match is None]
+        if len(others) > most_others:
+            room = others[most_others]
+            texts, found, others = texts[:room], found[:room], others[:most_others]
+        end = next((place for place in others if not _is_one_record(texts[place])), None)
         if end is None:
             self._reach = min(2 * self._reach, MOST_LINES)
             return texts, found

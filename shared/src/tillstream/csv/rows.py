@@ -82,7 +82,9 @@ class RowReader:
         while (room := max_rows - len(rows) - len(plain)) > 0 and len(rows) < LONG_WAY_ROWS and not is_last:
             if self._records.next_byte - first_byte >= max_bytes:
                 break
-            records = self._plain.take(self._records, room, plain) if self._plain is not None else None
+            records = None
+            if self._plain is not None:
+                records = self._plain.take(self._records, room, LONG_WAY_ROWS - len(rows), plain)
             if records is None:
                 record = self._records.next_record()
                 is_last = record is None

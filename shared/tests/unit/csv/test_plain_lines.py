@@ -62,8 +62,14 @@ def test_ordinary_lines_are_taken_at_once() -> None:
 def test_a_chunk_takes_no_more_rows_of_the_long_way_than_it_may() -> None:
     data = b"x,2\n" * (LONG_WAY_ROWS + 2_000)
     chunk = RowReader(BytesIO(data), ",", 2, 0, 1, plain=PLAIN).read_chunk(50_000, len(data))
-    assert LONG_WAY_ROWS <= len(chunk.rows) < len(data) // 4 + 1
+    assert (len(chunk.rows), chunk.next_line) == (LONG_WAY_ROWS, LONG_WAY_ROWS + 1)
     assert not chunk.is_last
+
+
+def test_plain_rows_between_those_of_the_long_way_count_apart() -> None:
+    data = b"x,2\n1,2\n" * (LONG_WAY_ROWS + 1_000)
+    chunk = RowReader(BytesIO(data), ",", 2, 0, 1, plain=PLAIN).read_chunk(50_000, len(data))
+    assert (len(chunk.rows), len(chunk.plain)) == (LONG_WAY_ROWS, LONG_WAY_ROWS)
 
 
 def test_quotes_on_every_line_are_not_looked_at_again_and_again() -> None:
@@ -73,7 +79,7 @@ def test_quotes_on_every_line_are_not_looked_at_again_and_again() -> None:
         before = records.next_byte
         rest = lines._rest
         looks += rest == 0
-        assert lines.take(records, MOST_LINES, PlainCells()) is None
+        assert lines.take(records, MOST_LINES, MOST_LINES, PlainCells()) is None
         assert records.next_byte == before
         assert records.next_record() is not None
     assert looks < MOST_LINES // FIRST_REST

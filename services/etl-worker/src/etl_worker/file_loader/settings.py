@@ -44,7 +44,7 @@ class LoaderSettings(ServiceSettings):
         default=20_000,
         ge=1,
         le=50_000,
-        description="Rows in one transaction, at most; of rows that are judged one by one, 5,000.",
+        description="Rows in one transaction, at most; of rows that have no plain form, 5,000.",
     )
     file_chunk_bytes: int = Field(
         default=FOUR_MIB, ge=1, description="Bytes of a file after which a transaction takes no further row."
