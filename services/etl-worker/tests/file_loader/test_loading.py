@@ -126,6 +126,18 @@ async def test_a_file_that_had_rejects_is_loaded_again(shop: Shop) -> None:
     assert (again["status"], again["unchanged"], again["rejected"]) == ("loaded_with_rejects", 2, 1)
 
 
+async def test_the_same_bytes_of_a_later_moment_are_no_duplicate(shop: Shop) -> None:
+    """Else a file of a moment between the two, which comes last, would count as the newest."""
+    first, second, third = (datetime(2026, 2, day, tzinfo=UTC) for day in (1, 2, 3))
+    await shop.load("users.csv", USERS, as_of=first)
+    later = await shop.load("users.csv", USERS, as_of=third)
+    assert (later["status"], later["unchanged"]) == ("loaded", 2)
+    for moment in (second, third):
+        assert (await shop.load("users.csv", USERS, as_of=moment))["duplicate_of"] == later["job_id"]
+    between = await shop.load("users.csv", USERS.replace(b"Bob", b"Old"), as_of=second)
+    assert between["superseded"] == 2
+
+
 async def test_a_declared_as_of_decides_which_file_is_newer(shop: Shop) -> None:
     await shop.load("users.csv", USERS, as_of=datetime(2026, 2, 2, tzinfo=UTC))
     older = await shop.load(

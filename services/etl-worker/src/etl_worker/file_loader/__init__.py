@@ -18,7 +18,8 @@ What was decided, and what a partner or an operator may count on:
   row is loaded, so that one that is cut off, damaged or larger than its bounds loads nothing. A resumption unpacks it up to its
   place. Archives (zip, tar, 7z, rar) and other packings (xz, zstd, bzip2, lz4) fail with a sentence, whatever their name but `.txt`.
 - **Duplicate** is said only when the newest ended job of that source and kind was loaded whole (settled, no rejects) from the
-  very same bytes. A failed job that came later counts as newer: it may have written some of its rows.
+  very same bytes. A failed job that came later counts as newer: it may have written some of its rows. The same bytes with a later
+  `as_of` are no duplicate: they say that the rows still hold then.
 - **Crashes.** A chunk is one transaction that also moves (lease_epoch, next_byte). At the end come the rejects file, the
   statement, the move; each may be repeated, and a start repeats what is missing. A file is hashed again on every attempt and
   must be the same; any write, rename or new link under way ends the job as `file_changed`, after the chunks before.

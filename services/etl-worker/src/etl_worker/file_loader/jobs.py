@@ -327,8 +327,8 @@ class Jobs:
         _check_owned(cursor.rowcount, job)
 
     async def duplicate_of(self, conn: AsyncConnection, job: Job, header: Header, sha256: str) -> UUID | None:
-        """The job whose file this one repeats: the newest of its source and kind, if it took in the very same bytes whole, and
-        read them as the same text: they may come again because they were declared wrongly."""
+        """The job whose file this one repeats: the newest of its source and kind, if it took in the very same bytes whole, read
+        them as the same text (they may come again because they were declared wrongly), and for no earlier moment."""
         async with conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(
                 self._sql["newest_like_this"],
@@ -337,7 +337,8 @@ class Jobs:
             newest = await cursor.fetchone()
         if newest is None or newest["status"] != "loaded" or newest["sha256"] != sha256:
             return None
-        if newest["encoding"] not in {None, header.encoding.value}:
+        is_of_earlier = job.as_of is not None and newest["stated"] < job.as_of
+        if newest["encoding"] not in {None, header.encoding.value} or is_of_earlier:
             return None
         is_whole = newest["is_settled"] and newest["rejected"] == 0
         return newest["job_id"] if is_whole else None

@@ -124,9 +124,10 @@ UPDATE shop.file_jobs SET
 WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s AND next_byte = %(from_byte)s
 
 -- name: newest_like_this
--- The newest ended job of the same source and kind that had an effect.
+-- The newest ended job of the same source and kind that had an effect; `stated` is the moment of its rows.
 SELECT
-  job_id, sha256, dialect ->> 'encoding' AS encoding, status, rejected, settled_at IS NOT NULL AS is_settled
+  job_id, sha256, dialect ->> 'encoding' AS encoding, status, rejected, settled_at IS NOT NULL AS is_settled,
+  coalesce(as_of, claimed_at) AS stated
 FROM shop.file_jobs
 WHERE source = %(source)s AND kind = %(kind)s AND job_id <> %(job_id)s
   AND status IN ('loaded', 'loaded_with_rejects', 'failed')
