@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
+from etl_worker.file_loader.failures import DiskUnavailable
 from tillstream.apply.engine import Applied, Engine
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.messages import Message
@@ -34,7 +35,8 @@ USERS = HEADER + (
     b"4,Dan,dan@example.org,2024-01-05\n1,Ann,other@example.org,2024-01-05\n5,Eve,eve@example.org,2024-01-05\n"
     b"6,Fay,fay@example.org,2024-01-05\n"
 )
-ORDERS = b"order_id,user_id,order_date,status,total_amount\n7,9,2024-02-01T10:00:00Z,paid,5.00\n"
+# One row that waits for its user, and one that is stored without a message.
+ORDERS = b"order_id,user_id,order_date,status,total_amount\n7,9,2024-02-01T10:00:00Z,paid,5.00\n8,1,2024-02-01,paid,6\n"
 _LEASE = {"lease_epoch", "lease_pid", "lease_backend_start", "elapsed_seconds"}
 _MOMENTS = {"created_at", "started_at", "finished_at", "settled_at"}
 
@@ -93,7 +95,8 @@ async def test_a_crash_between_any_two_steps_ends_in_the_same_state(shop: Shop) 
             break
         died.append(step)
         assert await end_state(shop) == expected, f"after a crash at step {len(died)}, {step}"
-    assert {"apply", "advance", "commit", "finish", "end of rejects_file", "put_away"} <= set(died)
+    assert {"stage", "store", "apply", "advance", "commit", "finish"} <= set(died)
+    assert {"end of rejects_file", "put_away"} <= set(died)
 
 
 async def test_the_file_of_a_job_that_is_over_is_put_away_by_the_next_process(shop: Shop) -> None:
@@ -104,6 +107,18 @@ async def test_the_file_of_a_job_that_is_over_is_put_away_by_the_next_process(sh
     assert await shop.run_all() == []
     assert shop.files()["work"] == []
     assert shop.files()["processed"] == ["users.csv"]
+
+
+async def test_a_file_whose_last_place_is_away_waits_for_it_with_its_job(shop: Shop) -> None:
+    job = shop.claim("users.csv", USERS)
+    await shop.queue(job)
+    shop.folders.processed.rmdir()
+    with pytest.raises(DiskUnavailable):
+        await shop.run_all()
+    assert shop.folders.sidecar(job.job_id).exists()
+    shop.folders.processed.mkdir()
+    await shop.run_all()
+    assert (shop.files()["work"], shop.files()["processed"]) == ([], ["users.csv"])
 
 
 class Meddling:

@@ -83,6 +83,8 @@ class Desk:
                 else:
                     _log.debug("The file was put away before.", file=name)
             except FileNotFoundError:
+                if os.path.lexists(source):
+                    raise  # the folder where it belongs is away
                 _log.debug("The file was put away by somebody else.", file=name)
             except FileExistsError:
                 _log.error("ALARM: a file cannot be put away: its place is taken.", file=name)

@@ -135,7 +135,8 @@ class LoadFile:
 
     async def _end(self, run: Run, ending: Ending) -> Statement:
         """First the rejects file, so that it is there when the statement is; last the move, which nothing follows."""
-        await write_rejects(run.conn, self._jobs, self._desk, RejectsOf.job(run.job, run.dialect))
+        rejects = RejectsOf.job(run.job, run.dialect)
+        await write_rejects(run.conn, self._jobs, self._desk, rejects, pulse=self._watch.pulse)
         statement = await self._jobs.finish(run.conn, run.job, ending)
         self._desk.put_away(run.job.job_id, run.job.file_name, failed=statement.status == "failed")
         self._watch.ended(run.kind, statement)

@@ -32,22 +32,18 @@ class RejectsOf:
         return stored_name(self.job_id, self.file_name)
 
 
-def _nothing() -> None:
-    pass
-
-
 async def write_rejects(
     conn: AsyncConnection,
     jobs: Jobs,
     desk: Desk,
     of: RejectsOf,
     *,
+    pulse: Callable[[], None],
     only_open: bool = False,
-    pulse: Callable[[], None] = _nothing,
 ) -> int:
     """The rows that the file has now; where there are none, it is left as it is. Whole or not at all; may be repeated.
 
-    `pulse` is called page by page. Raises DiskUnavailable, and psycopg's errors as they are.
+    `pulse` is called page by page: millions of rows take minutes. Raises DiskUnavailable, and psycopg's errors as they are.
     """
     page = await jobs.rejects(conn, of.job_id, (0, 0), only_open=only_open)
     if not page:
