@@ -49,11 +49,9 @@ def orders(count: int, *, odd_one_in: int = 0) -> Iterator[str]:
     """So many rows, in the order of their ids; every so many-th has an amount that is none."""
     rng = random.Random(1)
     for order_id in range(1, count + 1):
-        amount = (
-            "12,50" if odd_one_in and order_id % odd_one_in == 0 else f"{rng.randint(1, 99_999) / 100:.2f}"
-        )
-        cell = amount.replace(",", ".5.")  # a decimal comma would be one more cell
-        yield f"{order_id},{rng.randint(1, USERS)},{_moment(rng)},{rng.choice(STATUSES)},{cell}\n"
+        is_odd = odd_one_in and order_id % odd_one_in == 0
+        amount = "12.5.50" if is_odd else f"{rng.randint(1, 99_999) / 100:.2f}"
+        yield f"{order_id},{rng.randint(1, USERS)},{_moment(rng)},{rng.choice(STATUSES)},{amount}\n"
 
 
 def events(count: int) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
     pandas_load.py orders|events FILE        with PEER_DSN in the environment; prints the rows a second
 
-It keeps the rules that the loader keeps: whole numbers, known words, times and amounts of the same form, no key twice in the
-file, a parent that is there, a newer version wins; what breaks one is written to a rejects file with its line and the reason.
+It keeps the rules that the loader keeps: whole numbers, known words, times and amounts of the same form, no key twice in
+CHUNK_ROWS rows, a parent that is there, a newer version wins; what breaks one is written to a rejects file with its line and the reason.
 All is one transaction, so that nothing is loaded in half. The checks are made column by column; with PEER_CHECKS=rows they are
 made row by row, in a function, which is what one writes before one has read about speed. The page size is psycopg2's own.
 """
