@@ -66,6 +66,7 @@ def wire_up(ports: Ports, steps: Steps) -> Ports:
         desk=cast("Any", Wired(ports.desk, steps)),
         apply=steps.around(ports.apply, "apply"),
         wake=steps.around(ports.wake, "wake"),
+        rows=lambda entity, job: cast("Any", Wired(ports.rows(entity, job), steps)),
         commit=steps.around(ports.commit, "commit"),
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any, override
 
 import pytest
 
+from etl_worker.file_loader import claimed_file
 from etl_worker.file_loader.claimed_file import ClaimedFile
+from etl_worker.file_loader.failures import DiskUnavailable
+from tillstream.errors import FileRefused
 from tillstream.testing.waiting import eventually
 
 pytestmark = pytest.mark.unit
@@ -55,3 +59,19 @@ async def test_who_else_is_on_the_loop_goes_on_while_the_disk_is_read(
             disk.may_answer.set()
         assert read.result()
     assert disk.was_told
+
+
+def test_a_file_that_may_not_be_read_is_refused_and_a_folder_that_may_not_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the system's word and not by its permissions, which root may pass over."""
+
+    def denied(path: Path) -> io.BufferedReader:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(claimed_file, "open_regular", denied)
+    with pytest.raises(FileRefused, match="not_readable: "):
+        ClaimedFile.open(tmp_path / "users.csv")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(DiskUnavailable):
+        ClaimedFile.open(tmp_path / "users.csv")

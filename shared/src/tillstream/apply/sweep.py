@@ -103,6 +103,7 @@ class Sweeper:
             with self._in_time():
                 async with conn.transaction():
                     woken = await self._wake_some(conn, parents)
+            self._size.committed()
             applied += woken
             if len(woken) < self._window:
                 parents = _new_parents(woken)

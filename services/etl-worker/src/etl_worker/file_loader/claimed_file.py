@@ -48,7 +48,7 @@ class ClaimedFile:
 
     @classmethod
     def open(cls, path: Path, bounds: Bounds = DEFAULT_BOUNDS) -> Self:
-        """Raises FileRefused for a file that is missing or no regular one, DiskUnavailable for the rest."""
+        """Raises FileRefused for a file that is missing, that may not be read, or is no regular one; DiskUnavailable for the rest."""
         with disk_translated():
             try:
                 return cls(open_regular(path), bounds)
@@ -56,6 +56,10 @@ class ClaimedFile:
                 if not path.parent.is_dir():
                     raise  # the folder is away, which says nothing about the file
                 raise FileRefused("file_missing: the claimed file is not in work/ any more") from error
+            except PermissionError as error:
+                if not os.access(path.parent, os.R_OK | os.X_OK):
+                    raise  # waiting for this one file would keep all others from being loaded
+                raise FileRefused("not_readable: file-loader is not allowed to read the file") from error
 
     @property
     def size(self) -> int:

@@ -239,7 +239,7 @@ class WriteChunk:
             await self._jobs.close(run.conn, renamed)
 
     async def _wake_up(self, conn: AsyncConnection, rows: FileRows, ready: Ready, written: Written) -> None:
-        """What waited for the rows of a chunk; where another transaction is in the way, the worker's sweep does it."""
+        """What waited for the rows of a chunk; where another transaction is in the way, or it takes too long, the worker's sweep does it."""
         parents: list[tuple[str, int]] = []
         try:
             with translated():
@@ -247,7 +247,7 @@ class WriteChunk:
                 if len(plain) and await rows.are_waited_for(conn):
                     parents = [(plain.entity.value, key) for key in plain.keys]
                 await self._wake(conn, written.applied, parents)
-        except TransactionConflict as error:
+        except (TransactionConflict, TransactionTimedOut) as error:
             self._watch.retried(error)
 
 
