@@ -41,7 +41,7 @@ _DIAGNOSIS: dict[str, Any] = {
     "verdict": {
         "enum": list(VERDICTS),
         "description": "What would become of it, as far as the file alone can tell. `archived`: it has no known header, and its"
-        " name does not promise one. `unknown`: time was up before its end, and what is counted is its first part.",
+        " name does not promise one, or its name ends in `.txt`; it is kept, and nothing of it is loaded. `unknown`: time was up before its end, and what is counted is its first part.",
     },
     "complete": {"type": "boolean", "description": "Whether it was examined to its end."},
     "error": {"type": ["string", "null"], "description": "Why it would be refused: a code and a sentence."},

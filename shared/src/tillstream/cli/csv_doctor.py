@@ -12,8 +12,10 @@ from tillstream.contracts.csv_rows import csv_columns
 from tillstream.contracts.encodings import DECLARABLE_OF_A_FILE
 from tillstream.csv.diagnosis import diagnosis
 from tillstream.csv.doctor import DEFAULT_REJECTS, MAX_KEYS, Report, Terms, examine
+from tillstream.csv.dropped import TEXT_SUFFIX, is_kept_text
 from tillstream.csv.encoding import CERTAINTY_SENTENCES, Encoding
 from tillstream.csv.header import Header
+from tillstream.csv.packed import plain_name
 from tillstream.errors import FileRefused, WrongOption
 from tillstream.folders import open_regular
 from tillstream.settings import ServiceSettings, load_settings
@@ -76,7 +78,7 @@ def _as_text(file_name: str, report: Report) -> str:
     size = f"{counted(report.bytes, 'byte', 'bytes')}, {counted(report.lines, 'line', 'lines')}"
     if report.header is None:
         fate = "would be archived as it is" if report.error is None else "would be refused"
-        return f"{shown} ({size}) {fate}{_because(report)}"
+        return f"{shown} ({size}) {fate}{_because(report) or _archived_because(file_name)}"
     rows = counted(report.rows, "row", "rows")
     parts = [
         f"{shown} ({size}): {rows}, of which {report.accepted} would load and {report.rejected} would be rejected.",
@@ -94,9 +96,15 @@ def _as_text(file_name: str, report: Report) -> str:
 
 
 def _because(report: Report) -> str:
-    return (
-        f": {printable(report.error)}." if report.error is not None else ": it has no header that is known."
-    )
+    return f": {printable(report.error)}." if report.error is not None else ""
+
+
+def _archived_because(file_name: str) -> str:
+    if is_kept_text(plain_name(file_name)):
+        return (
+            f": a name that ends in {TEXT_SUFFIX} says that it is text; name it .csv to have its rows loaded."
+        )
+    return ": it has no header that is known."
 
 
 def _form(header: Header) -> str:

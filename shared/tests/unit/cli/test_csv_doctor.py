@@ -1,5 +1,6 @@
 """`tillstream csv-doctor`: what it prints, and the code with which it ends."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -101,7 +102,17 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
             "would be refused: unknown_header: found the columns 'user_id', 'name'; a file of users has",
         ),
         ("users.csv", b"", "would be refused: empty_file: the file has no header row."),
-        ("notes.txt", b"one\n", "would be archived as it is: it has no header that is known."),
+        ("notes", b"one\n", "would be archived as it is: it has no header that is known."),
+        (
+            "users.txt",
+            HEAD + b"1;Zoe;zoe@example.org;2024-01-05\n",
+            "would be archived as it is: a name that ends in .txt says that it is text; name it .csv to have its rows loaded.",
+        ),
+        (
+            "users.txt.gz",
+            gzip.compress(HEAD + b"1;Zoe;zoe@example.org;2024-01-05\n"),
+            "a name that ends in .txt says that it is text",
+        ),
         (
             "users.csv",
             HEAD + b"1;" + b"x" * 17_000_000,
@@ -117,7 +128,7 @@ def test_a_file_that_would_not_load_ends_with_1(
     assert sentence in capsys.readouterr().out
     assert run(path, "--format", "json") == 1
     said = json.loads(capsys.readouterr().out)
-    assert said["verdict"] == ("archived" if name == "notes.txt" else "refused")
+    assert said["verdict"] == ("refused" if name == "users.csv" else "archived")
 
 
 def test_an_encoding_is_declared_by_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
