@@ -98,6 +98,16 @@ def test_second_up_changes_nothing(running: RunningStack) -> None:
     assert pids(running) == before
 
 
+def test_second_up_says_that_its_settings_do_not_count(running: RunningStack) -> None:
+    said: list[str] = []
+    places, ports = running.native.places, running.native.ports
+    Stack(places, ports, {"TILLSTREAM_FILE_PARALLEL": "2"}, said.append).up()
+    assert [each for each in said if "`make down` first for: TILLSTREAM_FILE_PARALLEL." in each]
+    said.clear()
+    Stack(places, ports, {}, said.append).up()
+    assert not [each for each in said if "make down" in each]
+
+
 def test_other_ports_are_refused_while_the_stack_runs(running: RunningStack) -> None:
     moved = Stack(running.native.places, free_ports(), {}, print)
     with pytest.raises(CannotRun, match="runs already, with PORT_OFFSET="):

@@ -72,6 +72,7 @@ class Stack:
         with self._alone():
             if self.supervisor.running:
                 self._check_offset()
+                self._tell_of_settings()
             if any(part.state != RUNNING for part in self.status()):
                 self._start()
             wait_until_ready(SERVICES, self.ports, self.places, SERVICES_WITHIN_S)
@@ -158,6 +159,13 @@ class Stack:
         if offset is not None and offset != self.ports.offset:
             raise CannotRun(
                 f"This stack runs already, with PORT_OFFSET={offset}; `make down` first to move it."
+            )
+
+    def _tell_of_settings(self) -> None:
+        if self._settings:
+            names = ", ".join(sorted(self._settings))
+            self.say(
+                f"This stack runs already, with the settings of its start; `make down` first for: {names}."
             )
 
     def _end_leftovers(self) -> None:
