@@ -95,10 +95,13 @@ async def test_a_running_job_tells_how_far_it_is_and_how_long_the_rest_takes(
     api: Api, rows: ShopRows
 ) -> None:
     half_way = {"kind": "order", "bytes": 1_000, "elapsed_seconds": "30.000", "started_at": LONG_AGO}
+    headed = rows.job("running", next_byte=100, **half_way)
+    half_way |= {"rows": 9, "loaded": 9}
     plain = rows.job("running", next_byte=750, **half_way)
     packed = rows.job("running", next_byte=1_000, dialect=Jsonb({"text_bytes": 4_000}), **half_way)
     begun = rows.job("running", started_at=LONG_AGO)
-    for job_id, found in ((plain, (75.0, 10)), (packed, (25.0, 90)), (begun, (None, None))):
+    wanted = {plain: (75.0, 10), packed: (25.0, 90), headed: (10.0, None), begun: (None, None)}
+    for job_id, found in wanted.items():
         answer = await api.get(f"/jobs/{job_id}")
         assert (answer["percent"], answer["eta_seconds"]) == found
 

@@ -155,7 +155,10 @@ class Job(TypedDict):
         Exact | None, Field(description="How much of the file's bytes is done; null until its kind is known.")
     ]
     eta_seconds: Annotated[
-        Exact | None, Field(description="How long the rest of a running job takes at its pace so far.")
+        Exact | None,
+        Field(
+            description="How long the rest of a running job takes at its pace so far; null until rows are done."
+        ),
     ]
     corrects: Annotated[
         list[UUID],

@@ -29,7 +29,8 @@ SELECT
     dialect ->> 'encoding_certainty' AS encoding_certainty,
     round(100 * d.share, 1) AS percent,
     CASE
-        WHEN status = 'running' AND d.share > 0 THEN round(t.seconds * (1 - d.share) / d.share)
+        -- The header alone tells nothing of the pace.
+        WHEN status = 'running' AND rows > 0 AND d.share > 0 THEN round(t.seconds * (1 - d.share) / d.share)
     END AS eta_seconds,
     ARRAY(
         SELECT c.corrects FROM shop.file_job_corrections AS c WHERE c.job_id = j.job_id ORDER BY c.corrects LIMIT 100
