@@ -24,8 +24,10 @@ ORDER = b"1,1,2024-02-01T10:00:00Z,paid,19.98\n"
 ITEMS = b"order_item_id,order_id,product_id,quantity,unit_price\n"
 EVENTS = b"event_id,user_id,event_type,product_id,event_timestamp\n"
 
-HEADLESS = "unknown_header: its first line has none of the known column names"
 A_FILE_OF_USERS = "a file of users has 'user_id', 'name', 'email', 'signup_date' and perhaps 'updated_at'"
+_NO_NAME = "unknown_header: its first line has none of the known column names"
+HEADLESS = f"{_NO_NAME}; a file begins with those of users, products, orders, order items or events"
+HEADLESS_USERS = f"{_NO_NAME}; {A_FILE_OF_USERS}"
 
 SEEDS = (
     ("users.csv", USERS + ANN + BOB),

@@ -1,6 +1,19 @@
 """The form of a file: separators, quotes, line ends, rows that are none, and cells of any size."""
 
-from .corpus import A_FILE_OF_USERS, ANN, BOB, HEADLESS, LAMP, PRODUCTS, USERS, Oddity, archived, ends, fails
+from .corpus import (
+    A_FILE_OF_USERS,
+    ANN,
+    BOB,
+    HEADLESS,
+    HEADLESS_USERS,
+    LAMP,
+    PRODUCTS,
+    USERS,
+    Oddity,
+    archived,
+    ends,
+    fails,
+)
 
 TEN_MB = 10_000_000
 
@@ -227,7 +240,7 @@ NO_CSV = (
     Oddity(
         "JSON",
         b'[{"user_id": 1, "name": "Ann"}]\n',
-        fails(f"{HEADLESS}; {A_FILE_OF_USERS}"),
+        fails(HEADLESS_USERS),
         name="users.csv",
     ),
     Oddity("capitals in the suffix", PRODUCTS + LAMP, ends(1), name="PRODUCTS.CSV", texts=("Lamp",)),

@@ -1,6 +1,6 @@
 """Headers: names in any order and case tell the kind; anything else fails the file with what was found and expected."""
 
-from .corpus import A_FILE_OF_USERS, ANN, BOB, HEADLESS, USERS, Oddity, ends, fails
+from .corpus import A_FILE_OF_USERS, ANN, BOB, HEADLESS, HEADLESS_USERS, USERS, Oddity, ends, fails
 
 HEADERS = (
     Oddity(
@@ -77,7 +77,7 @@ HEADERS = (
             f"unknown_header: found the columns 'nummer', 'name', 'e-mail', 'anmeldung'; {A_FILE_OF_USERS}; missing: 'user_id', 'email', 'signup_date'; unknown: 'nummer', 'e-mail', 'anmeldung'"
         ),
     ),
-    Oddity("no header", ANN + BOB, fails(f"{HEADLESS}; {A_FILE_OF_USERS}"), name="users.csv"),
+    Oddity("no header", ANN + BOB, fails(HEADLESS_USERS), name="users.csv"),
     Oddity("no header and no telling name", ANN + BOB, fails(HEADLESS)),
     Oddity("a title above the header", b"Users of January\n" + USERS + ANN, fails(HEADLESS)),
     Oddity(

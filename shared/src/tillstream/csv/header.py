@@ -110,8 +110,13 @@ def _is_header(columns: Sequence[str]) -> bool:
 
 def _headless(file_name: str) -> str:
     entity = _closest(set(), file_name)
-    expected = f"; {_expected(entity)}" if entity is not None else ""
-    return f"unknown_header: its first line has none of the known column names{expected}"
+    expected = _expected(entity) if entity is not None else f"a file begins with those of {_any_kind()}"
+    return f"unknown_header: its first line has none of the known column names; {expected}"
+
+
+def _any_kind() -> str:
+    *first, last = map(_plural, Entity)
+    return f"{', '.join(first)} or {last}"
 
 
 def _misfit(own: set[str], columns: Sequence[str], file_name: str) -> str:

@@ -67,7 +67,7 @@ def test_empty_lines_before_the_header_are_passed_over() -> None:
             b"user_id,name,email,signup_date,Name\n",
             "duplicate_column: the header names 'name' more than once",
         ),
-        (b"a,b\n", "unknown_header: its first line has none of the known column names"),
+        (b"a,b\n", "none of the known column names; a file begins with those of users, products, orders,"),
         (
             b"line,reason,message,message_id,version,a\n",
             "unknown_header: found the columns 'line', 'reason', 'message', 'message_id', 'version', 'a', which belong to none",
