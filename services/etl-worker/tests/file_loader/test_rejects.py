@@ -189,3 +189,21 @@ async def test_a_refused_row_that_comes_again_after_its_correction_is_open_again
     fixed = shop.rejects(again).replace(b"page_veiw", b"page_view")
     assert (await shop.load("fixed again.csv", fixed))["duplicate"] == 1
     assert await shop.rows(OPEN_REJECTS, again["job_id"]) == []
+
+
+async def test_a_correction_that_a_spreadsheet_gave_another_event_id_is_refused(shop: Shop) -> None:
+    """00017 comes back as 17: under its own id the first event would be counted a second time when it is exported again."""
+    await shop.load("users.csv", b"user_id,name,email,signup_date\n1,Ann,ann@example.org,2024-01-05\n")
+    content = b"event_id,user_id,event_type,event_timestamp\n00017,1,page_veiw,2024-05-05\n"
+    rejects = shop.rejects(await shop.load("events.csv", content)).replace(b"page_veiw", b"page_view")
+
+    mangled = await shop.load("mangled.csv", rejects.replace(b"00017", b"17"))
+    assert (mangled["loaded"], mangled["rejected"]) == (0, 1)
+    reasons = await shop.rows(
+        "SELECT reason, field FROM shop.quarantine WHERE job_id = %s", mangled["job_id"]
+    )
+    assert reasons == [{"reason": "invalid_id", "field": "event_id"}]
+
+    right = await shop.load("right.csv", rejects)
+    again = await shop.load("again.csv", content.replace(b"page_veiw", b"page_view"))
+    assert ((right["loaded"], right["rejected"]), again["duplicate"]) == ((1, 0), 1)

@@ -11,7 +11,7 @@ NAMESPACE = UUID("6f1c1e0a-3c5b-5d7e-9a42-7411577ea300")
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
 _RANDOM_BYTES = 10
 _UUID_VERSION = 7
-_ROW_UUID_VERSION = 8
+ROW_ID_VERSION = 8
 _ROW_HASH_BYTES = 5
 _LINE_BYTES = 5
 _VARIANT_DIGIT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
@@ -56,7 +56,7 @@ def row_message_ids(job_id: UUID, lines: Iterable[int]) -> list[bytes]:
     each other in the index of changes, and files in the order of their claims; ids made by a hash would touch a page each.
     """
     digest = blake2b(job_id.bytes, digest_size=_ROW_HASH_BYTES).digest()
-    version = (_ROW_UUID_VERSION << 12 | int.from_bytes(digest[:2]) & 0xFFF).to_bytes(2)
+    version = (ROW_ID_VERSION << 12 | int.from_bytes(digest[:2]) & 0xFFF).to_bytes(2)
     variant = (0x80 | digest[2] & 0x3F).to_bytes()
     head = job_id.bytes[:6] + version + variant + digest[3:]
     return [head + line.to_bytes(_LINE_BYTES) for line in lines]

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from tillstream.contracts.csv_rows import JobFacts, refused_row, row_message
 from tillstream.contracts.entities import Entity
+from tillstream.contracts.ids import ROW_ID_VERSION
 from tillstream.contracts.messages import Message, Refusal
 from tillstream.contracts.reasons import SENTENCES, Reason
 from tillstream.contracts.records import key_of, payload_hash
@@ -19,6 +20,11 @@ _UNKNOWN_ATTEMPT = Refusal(
     Reason.INVALID_RECORD,
     "message_id and version are not those of a row that was refused before.",
     "message_id",
+)
+_ANOTHER_EVENT = Refusal(
+    Reason.INVALID_ID,
+    "event_id is not the one of the row that was refused. A spreadsheet may have changed it, as 00017 becomes 17.",
+    "event_id",
 )
 
 
@@ -89,9 +95,12 @@ class RowMessages:
 
     def _corrected(self, row: Row, attempt: FirstAttempt, first: Known) -> RowMessage:
         """An event keeps the id that its row gives it, so that a later export of the same row doubles nothing."""
-        facts = replace(self._facts, source=first.source)
-        message = self._accepted(row, corrected_cells(self._cells(row)), facts)
+        facts, cells = replace(self._facts, source=first.source), self._cells(row)
+        message = self._accepted(row, corrected_cells(cells), facts)
         is_own_id = self._entity is Entity.EVENT and message.refusal is None
+        # Where two events had one id, another id is the very correction.
+        if is_own_id and cells["reason"] != Reason.ID_CONFLICT and _is_another_event(message, attempt):
+            return RowMessage(self._refused(row, _ANOTHER_EVENT), attempt)
         message_id = message.message_id if is_own_id else attempt.message_id
         corrected = replace(message, message_id=message_id, version=attempt.version, correction=True)
         return RowMessage(corrected, attempt)
@@ -114,6 +123,16 @@ class RowMessages:
     def _cells(self, row: Row) -> dict[str, str]:
         assert row.cells is not None, "a row without a refusal has cells"
         return dict(zip(self._columns, row.cells, strict=True))
+
+
+def _is_another_event(message: Message, attempt: FirstAttempt) -> bool:
+    """Whether an event that came with an id has another one now: the first one, exported again, would be counted a second time.
+
+    One that came without an id was refused under that of its row, and may take the id of its content now.
+    """
+    content = message.content or {}
+    had_own_id = attempt.message_id.version != ROW_ID_VERSION
+    return "event_id" in content and had_own_id and message.message_id != attempt.message_id
 
 
 def keys_of(messages: Sequence[RowMessage]) -> list[int]:
