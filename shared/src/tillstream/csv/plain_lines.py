@@ -54,7 +54,7 @@ class PlainLines:
             self._rest -= 1
             return None
         block = records.lines_ahead(max(min(self._reach, most) * LINE_BYTES, SHORTEST_LOOK_BYTES))
-        texts = block.decode("latin-1").split("\n")[:-1][:most]
+        texts = block.decode("latin-1").split("\n", most)[:-1]  # no more pieces: a million may be empty
         found = list(map(self._match, texts))
         if None in found:
             texts, found = self._cut(texts, found, most_others)

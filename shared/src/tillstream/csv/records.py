@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from tillstream.csv.encoding import Encoding
+from tillstream.csv.quotes import QuoteScanner
 from tillstream.csv.wide import WideReader, cut_utf8
 from tillstream.errors import FileRefused
 
@@ -65,6 +66,7 @@ class RecordSplitter:
         self._file = file
         self._wide = WideReader(encoding) if encoding.is_wide else None
         self._inner, self._last = _patterns(separator)
+        self._quotes = QuoteScanner(separator)
         self._buffer = b""
         self._at = 0
         self._next_byte = next_byte
@@ -115,12 +117,21 @@ class RecordSplitter:
     def _quoted(self, line_end: int, next_line_start: int) -> Record:
         at = self._at
         is_rest = self._is_last_buffer and len(self._buffer) - at <= _WINDOW_BYTES
-        found = (self._last if is_rest else self._inner).match(self._buffer, at, at + _WINDOW_BYTES)
-        if found is None or found.end(1) - at > MAX_RECORD_BYTES:
+        end = self._end_of_quoted(at, is_rest=is_rest)
+        if end is None or end - at > MAX_RECORD_BYTES:
             return self._take(line_end, next_line_start, 1, Fault.BROKEN_QUOTES)
-        end = found.end(1)
         lines = 1 if end == line_end else 1 + len(_LINE_END.findall(self._buffer, at, end))
-        return self._take(end, found.end(), lines)
+        after = _LINE_END.match(self._buffer, end)
+        return self._take(end, after.end() if after else end, lines)
+
+    def _end_of_quoted(self, at: int, *, is_rest: bool) -> int | None:
+        """One pattern finds it at once; the scanner has the same answer, and knows it sooner for many broken lines in a row."""
+        limit = min(at + _WINDOW_BYTES, len(self._buffer))
+        if not self._quotes.knows(at):
+            found = (self._last if is_rest else self._inner).match(self._buffer, at, limit)
+            if found is not None:
+                return found.end(1)
+        return self._quotes.record_end(self._buffer, at, limit, is_rest=is_rest)
 
     def _take(self, end: int, next_start: int, lines: int, fault: Fault | None = None) -> Record:
         raw = self._buffer[self._at : end]
@@ -176,6 +187,7 @@ class RecordSplitter:
                 more = self._wide.to_utf8(more)
             self._buffer = self._buffer[self._at :] + more
             self._at = 0
+            self._quotes.forget()
 
 
 def _patterns(separator: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
