@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tillstream.contracts.encodings import Encoding
 from tillstream.contracts.file_meta import DEFAULTS_NAME, MAX_META_BYTES, META_SUFFIX
 from tillstream.contracts.files import FileJob
 
-from .conftest import STABLE_S, Bench, alarms
+from .conftest import ALARM_AFTER_S, STABLE_S, Bench, alarms
 
 pytestmark = pytest.mark.unit
 
@@ -188,7 +189,7 @@ async def test_a_file_that_says_everything_itself_does_not_wait_for_wrong_defaul
     assert list(await jobs(bench)) == ["orders.csv"]
 
 
-@pytest.mark.parametrize("kind", ["link", "second name", "pipe", "folder", "lost link"])
+@pytest.mark.parametrize("kind", ["link", "second name", "pipe", "socket", "folder", "lost link"])
 async def test_defaults_that_are_no_plain_file_are_not_read(bench: Bench, tmp_path: Path, kind: str) -> None:
     elsewhere = tmp_path / "elsewhere.json"
     elsewhere.write_bytes(b'{"encoding": "koi8-r"}')
@@ -203,6 +204,8 @@ async def test_defaults_that_are_no_plain_file_are_not_read(bench: Bench, tmp_pa
             path.hardlink_to(elsewhere)
         case "pipe":
             os.mkfifo(path)
+        case "socket":
+            os.mknod(path, stat.S_IFSOCK | 0o600)
         case _:
             path.mkdir()
     assert await bench.scan_until_stable() == 0
@@ -222,3 +225,19 @@ async def test_a_file_waits_while_its_defaults_are_being_written(bench: Bench) -
     assert await bench.app.watch.scan_once() == 0
     bench.clock.move(SETTLE_S)
     assert (await jobs(bench))["orders.csv"].encoding is Encoding.KOI8_R
+
+
+async def test_defaults_that_never_come_to_rest_raise_an_alarm_for_the_file_that_waits(bench: Bench) -> None:
+    path = say(bench, f"acme/{DEFAULTS_NAME}", {"encoding": "koi8-r"}, age_s=0)
+    file = bench.drop("acme/orders.csv")
+    for _ in range(int(ALARM_AFTER_S / STABLE_S) + 3):
+        assert bench.stuck(Obstacle.CHANGING) == 0
+        set_age(bench, path, 0)
+        await bench.app.watch.scan_once()
+        bench.clock.move(STABLE_S)
+        if bench.stuck(Obstacle.CHANGING):
+            break
+    assert (bench.stuck(Obstacle.CHANGING), file.exists()) == (1, True)
+    assert (await jobs(bench))["orders.csv"].encoding is Encoding.KOI8_R
+    await bench.app.watch.scan_once()
+    assert bench.stuck(Obstacle.CHANGING) == 0

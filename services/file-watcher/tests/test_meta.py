@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -140,6 +141,13 @@ async def test_a_link_in_its_place_is_not_followed(bench: Bench, tmp_path: Path)
     assert await bench.scan_until_stable() == 0
     assert names(bench.folders.error) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
     assert secret.read_bytes() == b'{"source": "acme"}'
+
+
+async def test_a_socket_in_its_place_fails_no_scan(bench: Bench) -> None:
+    os.mknod(bench.folders.input / f"orders.csv{META_SUFFIX}", stat.S_IFSOCK | 0o600)
+    bench.drop("orders.csv")
+    assert await bench.scan_until_stable() == 0
+    assert names(bench.folders.error) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
 
 
 async def test_a_file_waits_while_what_is_said_about_it_is_being_written(bench: Bench) -> None:

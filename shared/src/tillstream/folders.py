@@ -4,6 +4,7 @@
 meet it, wherever it goes: `processed/`, `error/`, `invalid/`. Beside it lies `work/<job id>.json`, the job as it is sent.
 """
 
+import errno
 import os
 import stat
 import tempfile
@@ -128,6 +129,8 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         if path.is_symlink():
             raise FileRefused("not_a_regular_file: the name is a symbolic link") from error
+        if error.errno == errno.ENXIO:  # a socket; not even opened
+            raise FileRefused("not_a_regular_file: only regular files are read") from error
         raise
     problem = _not_regular(os.fstat(handle))
     if problem is not None:

@@ -132,6 +132,9 @@ class Claimer:
         try:
             return self._defaults.fill_in(dropped.path, facts, meta)
         except Unsettled:
+            self._stuck.wait(
+                dropped.path, Obstacle.CHANGING, "the defaults of its folder have not come to rest"
+            )
             return None
         except BrokenDefaults as error:
             self._stuck.tell(error.path, Obstacle.DEFAULTS, str(error))
