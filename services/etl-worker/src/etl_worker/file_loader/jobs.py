@@ -1,19 +1,20 @@
 """The rows of `file_jobs`: queue, take, advance, finish. See `jobs.sql`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString, Self
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row, scalar_row
 from psycopg.types.json import Jsonb
 
+from etl_worker.file_loader.dialects import Dialect
 from tillstream.contracts.entities import APPLY_ORDER, FILES_TOPIC, Entity
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.outcomes import OutcomeKind
-from tillstream.csv.encoding import Certainty, Encoding
+from tillstream.csv.encoding import Encoding
 from tillstream.csv.header import Header
 from tillstream.csv.rejects import FirstAttempt, Reject
 from tillstream.csv.row_messages import Known
@@ -33,40 +34,6 @@ _DEPENDENCIES = [
     (Entity.EVENT, Entity.USER),
     (Entity.EVENT, Entity.PRODUCT),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How the rows of a file are written: what its header row and its encoding were found to be."""
-
-    separator: str = ","
-    columns: Sequence[str] = ()
-    encoding: Encoding = Encoding.UTF_8
-    certainty: Certainty = Certainty.ASSUMED
-
-    @classmethod
-    def of(cls, header: Header) -> Self:
-        return cls(header.separator, header.columns, header.encoding, header.certainty)
-
-    @classmethod
-    def from_stored(cls, stored: Mapping[str, Any] | None) -> Self | None:
-        """That of a job whose file was identified. An older release wrote no encoding, and read UTF-8 only."""
-        if stored is None:
-            return None
-        return cls(
-            stored["separator"],
-            stored["columns"],
-            Encoding(stored.get("encoding", Encoding.UTF_8)),
-            Certainty(stored.get("encoding_certainty", Certainty.ASSUMED)),
-        )
-
-    def stored(self) -> dict[str, object]:
-        return {
-            "separator": self.separator,
-            "columns": list(self.columns),
-            "encoding": self.encoding.value,
-            "encoding_certainty": self.certainty.value,
-        }
 
 
 @dataclass(frozen=True, slots=True)

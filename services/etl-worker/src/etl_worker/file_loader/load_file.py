@@ -12,7 +12,8 @@ from psycopg import AsyncConnection
 from etl_worker.file_loader.chunks import Bounds, ChunkReader, read_ahead
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
-from etl_worker.file_loader.jobs import Dialect, Ending, Identity, Job, Jobs, Statement
+from etl_worker.file_loader.dialects import Dialect
+from etl_worker.file_loader.jobs import Ending, Identity, Job, Jobs, Statement
 from etl_worker.file_loader.pace import Pace
 from etl_worker.file_loader.progress import ProgressLog
 from etl_worker.file_loader.rejects_files import RejectsOf, write_rejects

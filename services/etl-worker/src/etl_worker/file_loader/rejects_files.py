@@ -9,7 +9,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from etl_worker.file_loader.desk import Desk
-from etl_worker.file_loader.jobs import Dialect, Job, Jobs
+from etl_worker.file_loader.dialects import Dialect
+from etl_worker.file_loader.jobs import Job, Jobs
 from tillstream.csv.rejects import render
 from tillstream.folders import stored_name
 

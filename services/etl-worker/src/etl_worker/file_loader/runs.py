@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-from etl_worker.file_loader.jobs import Dialect, Job
+from etl_worker.file_loader.dialects import Dialect
+from etl_worker.file_loader.jobs import Job
 from tillstream.clock import Clock
 from tillstream.csv.encoding import Encoding
 

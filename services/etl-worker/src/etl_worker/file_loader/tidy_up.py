@@ -7,8 +7,9 @@ import structlog
 from psycopg import AsyncConnection
 
 from etl_worker.file_loader.desk import Desk
+from etl_worker.file_loader.dialects import Dialect
 from etl_worker.file_loader.failures import DiskUnavailable
-from etl_worker.file_loader.jobs import Dialect, Jobs
+from etl_worker.file_loader.jobs import Jobs
 from etl_worker.file_loader.over_jobs import LateRejects, OverJobs
 from etl_worker.file_loader.rejects_files import RejectsOf, write_rejects
 from etl_worker.file_loader.retention import Retention
