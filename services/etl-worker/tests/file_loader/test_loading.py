@@ -195,3 +195,28 @@ async def test_every_field_may_come_in_any_order_with_updated_at(shop: Shop) -> 
         assert (job["status"], job["rows"]) == ("loaded", 1)
     (product,) = await shop.rows("SELECT product_name, category, price FROM shop.products")
     assert (product["product_name"], product["category"], str(product["price"])) == ("P", "C", "1.50")
+
+
+async def test_a_file_with_too_many_refused_rows_is_not_read_to_its_end(shop: Shop) -> None:
+    """What was loaded before stays, and the statement adds up; corrected as a whole, it loads."""
+    shop.start(file_max_rejects=4)
+    rows = [b"%d,Ann,ann%d@example.org,2024-01-05" % (n, n) for n in range(1, 16)]
+    bad = [row.replace(b"@", b"") if n % 2 else row for n, row in enumerate(rows)]
+    header = USERS.splitlines()[0]
+
+    failed = await shop.load("users.csv", b"\n".join([header, *bad]))
+
+    assert (failed["status"], failed["rows"], failed["loaded"], failed["rejected"]) == ("failed", 12, 6, 6)
+    assert failed["error"].startswith("too_many_rejects: ")
+    assert (shop.files()["error"], shop.files()["processed"]) == (["users.csv"], [])
+    assert shop.rejects(failed).count(b"invalid_email") == failed["rejected"]
+
+    again = await shop.load("users.csv", b"\n".join([header, *rows]))
+    assert (again["status"], again["rows"]) == ("loaded", 15)
+    assert again["loaded"] + again["unchanged"] == 15
+
+
+async def test_as_many_refused_rows_as_are_allowed_are_no_matter(shop: Shop) -> None:
+    shop.start(file_max_rejects=1)
+    job = await shop.load("users.csv", USERS.replace(b"ann@", b"ann"))
+    assert (job["status"], job["loaded"], job["rejected"]) == ("loaded_with_rejects", 1, 1)

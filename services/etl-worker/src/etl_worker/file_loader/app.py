@@ -150,6 +150,7 @@ class App:
             live_rows=settings.file_live_rows,
             live_share=settings.file_live_share,
             pause_at_lag=settings.file_pause_at_lag,
+            max_rejects=settings.file_max_rejects,
             encoding=settings.file_encoding,
         )
         write = WriteChunk(ports.jobs, ports.apply, ports.wake, ports.clock, watch, policy, ports.commit)

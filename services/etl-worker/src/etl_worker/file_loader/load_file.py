@@ -117,18 +117,27 @@ class LoadFile:
         keys, rows = KeysSeen(self._jobs, run.job, header.entity), self._rows(header.entity, run.job)
         origin = Origin(file, reader, maker, keys, rows)
         progress = ProgressLog(run.job.job_id, run.from_byte, survey.bytes, self._clock)
+        rejected = run.job.rejected
         await self._pace.look(run.conn)
         async with aclosing(read_ahead(reader, self._bounds)) as chunks:
             async for ready in chunks:
                 chunk, began = ready.chunk, self._clock.monotonic()
                 if len(chunk):
-                    await self._write_chunk(run, origin, ready)
+                    rejected += await self._write_chunk(run, origin, ready)
+                    self._check_rejected(rejected)
                     progress.committed(len(chunk), chunk.next_byte)
                 self._watch.pulse()
                 if not chunk.is_last:
                     await self._pace.give_way(run.conn, self._clock.monotonic() - began)
         file.check_unchanged()
         survey.check_end(chunk.next_byte, chunk.next_line)
+
+    def _check_rejected(self, rejected: int) -> None:
+        """Each refused row is kept twice, in quarantine and in the rejects file, and a packed megabyte may hold a hundred million."""
+        if rejected > self._policy.max_rejects:
+            raise FileRefused(
+                f"too_many_rejects: {rejected} rows were refused; after more than {self._policy.max_rejects} the rest is not loaded"
+            )
 
     def _bounds(self) -> Bounds:
         """Of the chunk to be read next."""

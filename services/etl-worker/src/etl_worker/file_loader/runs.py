@@ -16,7 +16,7 @@ class LoadPolicy:
 
     While the stream moves, by `live_per_second` records or more, chunks have `live_rows` rows and take `live_share` of the time.
 
-    `encoding` is that of files that are no UTF-8 and of which nobody says what else they are; without it their rows are refused.
+    After more than `max_rejects` refused rows a file fails. `encoding` is that of files that are no UTF-8 and of which nobody says what else they are; without it their rows are refused.
     """
 
     chunk_rows: int = 20_000
@@ -29,6 +29,7 @@ class LoadPolicy:
     pause_at_lag: int = 5_000
     pause_s: float = 0.25
     pause_limit_s: float = 5.0
+    max_rejects: int = 100_000
     encoding: Encoding | None = None
 
 

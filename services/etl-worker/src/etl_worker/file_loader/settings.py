@@ -68,6 +68,11 @@ class LoaderSettings(ServiceSettings):
         ge=1,
         description="How many times its own size a gzip file may hold; not asked of what is below 16 MiB unpacked.",
     )
+    file_max_rejects: int = Field(
+        default=100_000,
+        ge=0,
+        description="Refused rows after which a file fails: what is loaded stays, the rest is not looked at.",
+    )
     file_live_rows: int = Field(
         default=1_000,
         ge=1,

@@ -119,8 +119,9 @@ class WriteChunk:
         """How many the next chunk may have."""
         return self._chunk_size.records
 
-    async def __call__(self, run: Run, origin: Origin, ready: Ready) -> None:
-        """Writes it, again if another transaction was in its way; at the end `run.from_byte` is behind it.
+    async def __call__(self, run: Run, origin: Origin, ready: Ready) -> int:
+        """Writes it, again if another transaction was in its way; at the end `run.from_byte` is behind it. Returns how many of its
+        rows were refused.
 
         Raises OwnershipLost, FileRefused where the file was changed, and Retryable. Where it took too long, the job's next
         attempt does less at once.
@@ -140,6 +141,7 @@ class WriteChunk:
         run.lap.committed()
         run.from_byte = ready.chunk.next_byte
         await self._wake_up(run.conn, origin.rows, ready, written)
+        return written.outcomes()[OutcomeKind.QUARANTINED]
 
     async def _prepared(self, run: Run, origin: Origin, ready: Ready) -> _Work:
         """What is asked before the transaction, whose first step is a COPY."""
