@@ -421,3 +421,23 @@ async def test_a_full_disk_is_waited_for_and_then_the_file_ends_as_it_should(
     await shop.run_all()
     assert (await shop.job(job.job_id))["status"] == "loaded_with_rejects"
     assert shop.files()["invalid"] == ["users.csv.rejects.csv"]
+
+
+async def test_another_file_under_a_job_that_is_over_is_not_put_away_as_if_it_had_been_loaded(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An Idempotency-Key that is used again once retention has removed the first file; the same bytes are no matter."""
+    job = await shop.load("users.csv", USERS)
+    for path in shop.folders.processed.iterdir():
+        path.unlink()
+
+    shop.claim("users.csv", USERS, job_id=job["job_id"])
+    await shop.app.tidy.once()
+    assert (shop.files()["processed"], shop.files()["error"]) == (["users.csv"], [])
+    for path in shop.folders.processed.iterdir():
+        path.unlink()
+
+    shop.claim("users.csv", USERS + b"9,New,new@example.org,2024-01-05\n", job_id=job["job_id"])
+    await shop.app.tidy.once()
+    assert (shop.files()["processed"], shop.files()["error"], shop.files()["work"]) == ([], ["users.csv"], [])
+    assert "ALARM: a file came under a job that is over" in capsys.readouterr().out

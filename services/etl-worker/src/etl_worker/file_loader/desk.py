@@ -1,5 +1,6 @@
 """The files of jobs: where they lie, what they look like, and where they go when it is over."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from etl_worker.file_loader.claimed_file import ClaimedFile
+from etl_worker.file_loader.claimed_file import BLOCK_BYTES, ClaimedFile
 from etl_worker.file_loader.failures import disk_translated
 from tillstream.contracts.entities import Entity
 from tillstream.csv.dropped import header_of_dropped, is_kept_text
@@ -70,6 +71,17 @@ class Desk:
             file.flush()
             os.utime(file.fileno(), ns=(nanoseconds, nanoseconds))
             _keep_edited(path, nanoseconds, self._folders.invalid / name)
+
+    def sha256(self, name: str) -> str | None:
+        """Of a claimed file as it is now, in hexadecimal; None where it is gone, or is none that may be read."""
+        try:
+            with self.open(name) as claimed, disk_translated():
+                digest = hashlib.sha256()
+                while block := claimed.file.read(BLOCK_BYTES):
+                    digest.update(block)
+        except FileRefused:
+            return None
+        return digest.hexdigest()
 
     def put_away(self, job_id: UUID, file_name: str, *, failed: bool) -> None:
         """Move the file of a job that is over to its last place, and remove what was noted of its claim. May be repeated."""

@@ -16,11 +16,16 @@ LATE_REJECTS_LIMIT = 20  # files in one pass
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A job that is over."""
+    """A job that is over. `sha256` is that of what it loaded; None where it came to no reading."""
 
     job_id: UUID
     file_name: str
     status: str
+    sha256: str | None
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status == "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 -- name: ended
 -- Which of these jobs are over, and how.
-SELECT job_id, file_name, status FROM shop.file_jobs
+SELECT job_id, file_name, status, sha256 FROM shop.file_jobs
 WHERE job_id = ANY(%(job_ids)s) AND status NOT IN ('queued', 'running')
 
 -- name: late_rejects

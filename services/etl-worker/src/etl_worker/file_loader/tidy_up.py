@@ -16,6 +16,7 @@ from etl_worker.file_loader.retention import Retention
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.db.failures import translated
 from tillstream.errors import DatabaseUnavailable, Retryable
+from tillstream.folders import stored_name
 from tillstream.kafka.fence import Fence
 from tillstream.kafka.link import Connect, Link
 from tillstream.kafka.waiting import Backoff
@@ -99,9 +100,20 @@ class TidyUp:
         self._failures = 0
 
     async def _put_away(self, conn: AsyncConnection) -> None:
-        """The files of jobs that are over: a crash may have come between the last commit and the move."""
+        """The files of jobs that are over: a crash may have come between the last commit and the move.
+
+        Or an upload came under a key whose first file retention has removed since. With other bytes it was loaded by nobody.
+        """
         for ended in await self._over.ended(conn, self._desk.claimed()):
-            self._desk.put_away(ended.job_id, ended.file_name, failed=ended.status == "failed")
+            name = stored_name(ended.job_id, ended.file_name)
+            sha256 = None if ended.has_failed else await asyncio.to_thread(self._desk.sha256, name)
+            is_another = None not in {sha256, ended.sha256} and sha256 != ended.sha256
+            if is_another:
+                _log.error(
+                    "ALARM: a file came under a job that is over, and is not what it loaded.", file=name
+                )
+            self._desk.put_away(ended.job_id, ended.file_name, failed=ended.has_failed or is_another)
+            self._watch.pulse()
 
     async def _complete_rejects(self, conn: AsyncConnection) -> None:
         for late in await self._over.late_rejects(conn):
