@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from tillstream.contracts.csv_rows import JobFacts
 from tillstream.contracts.entities import Entity
-from tillstream.contracts.ids import event_ids, row_event_id, row_message_ids
+from tillstream.contracts.ids import event_ids, resolve_event_id, row_event_id, row_message_ids
 from tillstream.contracts.messages import microseconds
 from tillstream.contracts.records import HASH_BYTES
 from tillstream.contracts.rules import AHEAD, EARLIEST, EVENT_TYPES, ORDER_STATUSES, UPDATE_AHEAD
@@ -216,7 +216,8 @@ class PlainRowReader:
         if not named:
             return made
         return [
-            event_ids(source, [name])[0] if name else other for name, other in zip(named, made, strict=True)
+            resolve_event_id(source, name).bytes if name else other
+            for name, other in zip(named, made, strict=True)
         ]
 
     def _times(self, name: str, texts: Sequence[str]) -> _Times:

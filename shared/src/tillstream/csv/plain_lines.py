@@ -56,6 +56,7 @@ class PlainLines:
         block = records.lines_ahead(max(min(self._reach, most) * LINE_BYTES, SHORTEST_LOOK_BYTES))
         texts = block.decode("latin-1").split("\n", most)[:-1]  # no more pieces: a million may be empty
         found = list(map(self._match, texts))
+        self._reach = min(2 * self._reach, MOST_LINES)
         if None in found:
             texts, found = self._cut(texts, found, most_others)
         if not texts:
@@ -76,7 +77,6 @@ class PlainLines:
             texts, found, others = texts[:room], found[:room], others[:most_others]
         end = next((place for place in others if not _is_one_record(texts[place])), None)
         if end is None:
-            self._reach = min(2 * self._reach, MOST_LINES)
             return texts, found
         self._reach = max(FIRST_REST, min(2 * end, MOST_LINES))
         return texts[:end], found[:end]

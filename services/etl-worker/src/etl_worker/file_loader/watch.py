@@ -35,10 +35,10 @@ class LoadWatch:
         self._metrics.apply_retries.labels(type(cause).__name__).inc()
 
     def loaded(
-        self, kind: str, applied: Sequence[Applied], plain: Counter[OutcomeKind], size: int, seconds: float
+        self, kind: str, applied: Sequence[Applied], outcomes: Counter[OutcomeKind], size: int, seconds: float
     ) -> None:
-        """A chunk of `size` bytes was committed, `plain` of its rows without messages; `seconds` from its begin to its commit."""
-        outcomes = plain + Counter(each.outcome for each in applied)
+        """A chunk of `size` bytes was committed: `applied` of its messages, `outcomes` of all its rows; `seconds` from its begin to
+        its commit."""
         for outcome, count in outcomes.items():
             self._metrics.applied_records.labels(kind, outcome).inc(count)
             self._metrics.file_rows.labels(kind, _COLUMN_OF[outcome]).inc(count)

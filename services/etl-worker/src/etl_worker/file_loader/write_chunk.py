@@ -83,13 +83,10 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a chunk: `applied` of its messages, `plain` of the rows that went without."""
+    """What became of a chunk: `applied` of its messages, `outcomes` of all its rows, also of those that went without one."""
 
     applied: list[Applied]
-    plain: Counter[OutcomeKind]
-
-    def outcomes(self) -> Counter[OutcomeKind]:
-        return self.plain + Counter(each.outcome for each in self.applied)
+    outcomes: Counter[OutcomeKind]
 
 
 class WriteChunk:
@@ -136,20 +133,21 @@ class WriteChunk:
         self._chunk_size.committed()
         size = ready.chunk.next_byte - run.from_byte
         self._watch.loaded(
-            run.kind or "", written.applied, written.plain, size, self._clock.monotonic() - began
+            run.kind or "", written.applied, written.outcomes, size, self._clock.monotonic() - began
         )
         run.lap.committed()
         run.from_byte = ready.chunk.next_byte
         await self._wake_up(run.conn, origin.rows, ready, written)
-        return written.outcomes()[OutcomeKind.QUARANTINED]
+        return written.outcomes[OutcomeKind.QUARANTINED]
 
     async def _prepared(self, run: Run, origin: Origin, ready: Ready) -> _Work:
         """What is asked before the transaction, whose first step is a COPY."""
         messages = await self._messages(run.conn, origin.maker, ready.others)
         attempts = {each.corrects for each in messages if each.corrects is not None}
         corrects = await self._jobs.refused_in(run.conn, run.job.job_id, attempts) if attempts else []
-        taken = await origin.keys.among(run.conn, [*ready.plain.keys, *keys_of(messages)])
-        contested = _contested(ready.plain, messages)
+        keys = keys_of(messages)
+        taken = await origin.keys.among(run.conn, [*ready.plain.keys, *keys])
+        contested = _contested(ready.plain, messages, keys)
         return _Work(run, origin, ready, messages, taken, contested, corrects)
 
     async def _in_some_attempts(self, work: _Work) -> Written:
@@ -176,18 +174,16 @@ class WriteChunk:
                 left_out = await rows.stage(run.conn, plain, work.ready.pieces)
                 left_out |= work.contested | _lines_of(plain, work.taken)
             applied = await self._applied(run, await self._judged(work, left_out))
-            stored: Counter[OutcomeKind] = Counter()
+            outcomes = Counter(each.outcome for each in applied)
             if len(left_out) < len(plain):
-                stored = await rows.store(run.conn, left_out)
-            written = Written(applied, stored)
-            outcomes = written.outcomes()
+                outcomes += await rows.store(run.conn, left_out)
             assert outcomes.total() == len(chunk), "every row has one outcome"
             if work.corrects:
                 await self._jobs.link(run.conn, run.job.job_id, work.corrects)
             work.origin.file.check_unchanged()
             step = Step(run.from_byte, chunk.next_byte, chunk.next_line, outcomes, run.lap())
             await self._jobs.advance(run.conn, run.job, step)
-        return written
+        return Written(applied, outcomes)
 
     async def _judged(self, work: _Work, left_out: set[int]) -> list[RowMessage]:
         """The messages of all rows that the engine judges, in the order of the file."""
@@ -260,10 +256,10 @@ def _lines_of(plain: PlainRows, keys: set[int]) -> set[int]:
     return {line for line, key in zip(plain.lines, plain.keys, strict=True) if key in keys}
 
 
-def _contested(plain: PlainRows, others: Sequence[RowMessage]) -> set[int]:
+def _contested(plain: PlainRows, others: Sequence[RowMessage], keys: Sequence[int]) -> set[int]:
     """The plain lines that the engine must judge beside another row of the chunk: of two rows with one key the first counts."""
     if plain.entity is not Entity.EVENT:
-        return _lines_of(plain, set(keys_of(others)))
+        return _lines_of(plain, set(keys))
     ids = {each.message.id_bytes for each in others}
     return {line for line, event_id in zip(plain.lines, plain.ids, strict=True) if event_id in ids}
 

@@ -35,8 +35,8 @@ WHERE e.is_there
 WITH stored AS (
   INSERT INTO shop.events (event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, job_id, line)
   SELECT event_id, user_id, kind, product_id, happened_at, %(source)s, %(accepted_at)s, %(job_id)s, line
-  FROM file_events LEFT JOIN unnest(%(left_out)s::bigint[]) AS o (line) USING (line)
-  WHERE o.line IS NULL
+  FROM file_events AS i
+  WHERE NOT EXISTS (SELECT FROM unnest(%(left_out)s::bigint[]) AS l (line) WHERE l.line = i.line)
   ORDER BY event_id
   RETURNING event_id
 )
