@@ -1,17 +1,19 @@
 # One thin line per target: the work is done under infra/native/, and CI calls the same targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-export EVENTS FAULTS SEED RUNS ROUNDS ROWS SECONDS STEADY_S PER_SECOND ONLY PEER_FSYNC IDS STATE CACHE PORT_OFFSET FORMAT SERVICE FORCE PYTHON
+export EVENTS FAULTS SEED RUNS ROUNDS ROWS SECONDS STEADY_S PER_SECOND ONLY PEER_FSYNC IDS STATE CACHE ENVIRONMENT PORT_OFFSET FORMAT SERVICE FORCE PYTHON
 
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
-.PHONY: help up down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries test check format-check lint types arrows clean
+.PHONY: help up init down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries test test-compose check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
 	$(NATIVE) up
+init: ## secrets, .env and data/ for `docker compose up` (ENVIRONMENT=production, PORT_OFFSET=)
+	@infra/compose/init.sh
 down: ## stop it; its state is kept
 	$(NATIVE) down
 status: ## what runs (FORMAT=json)
@@ -38,6 +40,8 @@ chaos-canaries: ## planted bugs, each of which the counting must catch
 	$(CHAOS) canaries $(ARGS)
 test: check ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
+test-compose: ## the same end-to-end tests on `docker compose up`, and what only containers have
+	$(IN_ENV) pytest --stack=compose --timeout=600 tests/e2e tests/composed $(ARGS)
 check: format-check lint types arrows ## format, lint, types, import arrows
 format-check:
 	$(IN_ENV) ruff format --check --quiet .

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from e2e.driver import KINDS, SAMPLE, Shop
-from support.stack import RunningStack
+from support.any_stack import AnyStack
 
 ANSWER_WITHIN_S = 20
 
@@ -18,7 +18,7 @@ def stack_settings() -> Mapping[str, str]:
 
 
 @pytest.fixture
-async def running(stack: RunningStack) -> AsyncIterator[Shop]:
+async def running(stack: AnyStack) -> AsyncIterator[Shop]:
     """The stack, and a client for each of its doors."""
     async with (
         httpx2.AsyncClient(base_url=stack.ingest_url, timeout=ANSWER_WITHIN_S) as ingest,

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx2
 import psycopg
 
-from support.stack import RunningStack
+from support.any_stack import AnyStack
 from tillstream.testing import waiting
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -38,7 +38,7 @@ def now() -> str:
 class Shop:
     """Talks to the doors; every waiting has a deadline."""
 
-    def __init__(self, stack: RunningStack, ingest: httpx2.AsyncClient, query: httpx2.AsyncClient) -> None:
+    def __init__(self, stack: AnyStack, ingest: httpx2.AsyncClient, query: httpx2.AsyncClient) -> None:
         self.stack = stack
         self.ingest = ingest
         self.query = query

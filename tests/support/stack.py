@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.any_stack import AnyStack
+from support.composed import run_composed
 from support.kafka import CACHE
 from support.ports import free_ports
 from tillstream_native.places import SERVICES, Places
@@ -81,10 +83,20 @@ def stack_settings() -> Mapping[str, str]:
     return {}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--stack` chooses what the end-to-end tests run on."""
+    parser.addoption("--stack", choices=("native", "compose"), default="native", help="what e2e tests run on")
+
+
 @pytest.fixture(scope="session")
-def stack(server_place: Path, stack_settings: Mapping[str, str]) -> Iterator[RunningStack]:
+def stack(
+    request: pytest.FixtureRequest, server_place: Path, stack_settings: Mapping[str, str]
+) -> Iterator[AnyStack]:
     """The stack without any data, ready; what a test stops or kills it has to bring back."""
-    yield from run_stack(server_place / "state", stack_settings)
+    if request.config.getoption("--stack") == "compose":
+        yield from run_composed(server_place / "state", stack_settings)
+    else:
+        yield from run_stack(server_place / "state", stack_settings)
 
 
 def run_stack(state: Path, settings: Mapping[str, str]) -> Iterator[RunningStack]:
