@@ -7,4 +7,5 @@ pytest_plugins = [
     "support.postgres",
     "support.kafka",
     "support.stack",
+    "support.shop",
 ]

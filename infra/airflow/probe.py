@@ -1,22 +1,25 @@
-"""The health check of the container of Airflow: 0 where its server answers and every part that it knows of is alive, 1 otherwise."""
+"""The health check of Airflow's containers: `python probe.py ADDRESS PART…`, 0 where the server answers and the parts are alive.
 
+Asked is the server, which knows when each part was heard of last; a part's own command would load all of Airflow each time.
+"""
+
+import http.client
 import json
 import sys
-import urllib.request
 
-ADDRESS = "http://127.0.0.1:8080/api/v2/monitor/health"
 WITHIN_S = 8.0
 
 
-def main() -> int:
-    """Asks once; what is wrong goes to stderr, where `docker inspect` finds it."""
-    with urllib.request.urlopen(ADDRESS, timeout=WITHIN_S) as answer:
-        parts = json.load(answer)
-    sick = [name for name, part in parts.items() if part.get("status") not in {"healthy", None}]
+def main(address: str, parts: list[str]) -> int:
+    """Asks once; what is wrong goes to stderr, where `docker inspect` shows it."""
+    connection = http.client.HTTPConnection(address, timeout=WITHIN_S)
+    connection.request("GET", "/api/v2/monitor/health")
+    health = json.load(connection.getresponse())
+    sick = [part for part in parts if health[part]["status"] != "healthy"]
     if sick:
         print(f"not healthy: {', '.join(sick)}", file=sys.stderr)
     return 1 if sick else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -1,8 +1,9 @@
 #!/bin/bash
 # Airflow's parts in one container. `airflow standalone` would go on without a part that has ended; here the container ends with the
-# first of them, and its restart policy brings all back.
+# first of them, and its restart policy brings all back: start.sh PART…, such as api-server scheduler dag-processor triggerer.
 set -euo pipefail
 
+end_within_s=40 # compose.yaml gives the container 60
 logins=/run/secrets/airflow_logins.json
 if [ "$TILLSTREAM_ENV" != development ] && grep -qE '"(admin|admin123|airflow|password|changeme)"\s*\}' "$logins"; then
     echo "secrets/airflow_logins.json holds a well-known development password, which TILLSTREAM_ENV=$TILLSTREAM_ENV refuses." >&2
@@ -14,18 +15,26 @@ umask 077
 install -m 0600 "$logins" /tmp/logins.json
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=/tmp/logins.json
 
-airflow db migrate
 pids=()
-for part in "${@:-api-server scheduler dag-processor triggerer}"; do
-    for each in $part; do
-        airflow "$each" &
-        pids+=($!)
+end() { # once: a second signal would interrupt a part in its ending
+    trap '' TERM INT
+    if [ ${#pids[@]} -gt 0 ]; then kill -TERM "${pids[@]}" 2>/dev/null || true; fi
+    for _ in $(seq $((end_within_s * 10))); do
+        if [ -z "$(jobs -rp)" ]; then exit "$1"; fi
+        sleep 0.1
     done
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    exit "$1"
+}
+trap 'end 0' TERM INT
+
+airflow db migrate &
+wait $!
+for part in "${@:-api-server}"; do
+    airflow "$part" &
+    pids+=($!)
 done
-trap 'kill -TERM "${pids[@]}" 2>/dev/null' TERM INT
 ended=0
 wait -n "${pids[@]}" || ended=$?
-echo "A part of Airflow has ended with $ended; ending the others." >&2
-kill -TERM "${pids[@]}" 2>/dev/null || true
-wait
-exit 1
+echo "A part of Airflow has ended with $ended; ending the others, so that all are started again." >&2
+end 1

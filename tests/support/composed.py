@@ -6,22 +6,21 @@ import os
 import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from testcontainers.compose import DockerCompose
 
+from support.kafka import CACHE
 from support.ports import free_ports
-from tillstream_native.places import SERVICES, Ports
-from tillstream_native.readiness import problem
+from tillstream_native.places import SERVICES, Places, Ports
+from tillstream_native.readiness import wait_until_ready
 from tillstream_native.system import LOCALHOST
 
 ROOT = Path(__file__).parents[2]
 # Its image is on no machine that tests this; what it is given is tested in infra/grafana/tests.
 LEFT_OUT = frozenset({"grafana"})
-POLL_S = 0.1
 COMMAND_WITHIN_S = 300
 # Published ports that the native stack does not have.
 AIRFLOW_PORT = 8080
@@ -105,11 +104,7 @@ class ComposedStack:
         return pid
 
     def wait_ready(self, *services: str, within_s: float = 60) -> None:
-        deadline = time.monotonic() + within_s
-        for service in services or SERVICES:
-            while (wrong := problem(self.ports.ops(service))) is not None:
-                assert time.monotonic() < deadline, f"{service} {wrong}"
-                time.sleep(POLL_S)
+        wait_until_ready(services or SERVICES, self.ports, Places(self.place, CACHE), within_s)
 
     def _services(self) -> list[str]:
         named = subprocess.run(
