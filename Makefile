@@ -7,7 +7,7 @@ IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
-.PHONY: help up init down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries test test-compose check format-check lint types arrows clean
+.PHONY: help up init down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries test test-compose test-compose-here check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
@@ -38,10 +38,12 @@ chaos: ## break everything on a stack of its own and count (EVENTS=, FAULTS=, SE
 	$(CHAOS) chaos $(ARGS)
 chaos-canaries: ## planted bugs, each of which the counting must catch
 	$(CHAOS) canaries $(ARGS)
-test: check ## check, then every test this machine can run (ARGS=…)
+test: check test-compose-here ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 test-compose: ## the same end-to-end tests on `docker compose up`, and what only containers have
 	$(IN_ENV) pytest --stack=compose --timeout=600 tests/e2e tests/composed $(ARGS)
+test-compose-here:
+	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then $(MAKE) test-compose ARGS=; else echo "No Docker engine with Compose answers here: the tests in containers were not run."; fi
 check: format-check lint types arrows ## format, lint, types, import arrows
 format-check:
 	$(IN_ENV) ruff format --check --quiet .

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from support.composed import ComposedStack, docker
@@ -75,6 +76,7 @@ def secrets_of(composed: ComposedStack) -> dict[str, str]:
     """Every password and key; of the addresses the password is what counts."""
     found = {path.name: path.read_text() for path in (composed.place / "secrets").iterdir()}
     assert len(found) > len(COMMANDS)
+    del found["postgres.password"]  # opens nothing, which a test below shows
     passwords = {name: text for name, text in found.items() if name.endswith((".password", ".key"))}
     return {**passwords, "the development login": json.loads(found["airflow_logins.json"])["admin"]}
 
@@ -95,6 +97,15 @@ def test_no_secret_is_in_the_environment_or_arguments_of_a_process(
     shown = docker("exec", composed.container(service), "sh", "-c", script)
     assert "PATH=" in shown
     assert [name for name, secret in secrets_of(composed).items() if secret in shown] == []
+
+
+def test_the_superuser_cannot_come_in_over_the_network(composed: ComposedStack) -> None:
+    dsn = composed.dsn("tillstream_owner").replace("tillstream_owner", "postgres", 1)
+    password = composed.secret("postgres.password")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(dsn, password=password, connect_timeout=10)
+    asked = ("psql", "--username=postgres", "--tuples-only", "--command=SELECT current_user")
+    assert docker("exec", composed.container("postgres"), *asked).strip() == "postgres"
 
 
 def test_a_container_sees_its_own_secrets_only(composed: ComposedStack) -> None:

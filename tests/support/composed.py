@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 # Its image is on no machine that tests this; what it is given is tested in infra/grafana/tests.
 LEFT_OUT = frozenset({"grafana"})
 COMMAND_WITHIN_S = 300
+IMAGES = ("ingest-api", "query-api", "etl-worker", "file-watcher")
 # Published ports that the native stack does not have.
 AIRFLOW_PORT = 8080
 PROMETHEUS_PORT = 9090
@@ -38,7 +39,7 @@ def docker(*arguments: str) -> str:
 class ComposedStack:
     """A project of Compose, with the names and addresses of the parts as the native stack has them."""
 
-    def __init__(self, place: Path, offset: int, project: str) -> None:
+    def __init__(self, place: Path, offset: int, project: str, files: Sequence[str] = ()) -> None:
         self.place = place
         self.project = project
         self.ports = Ports(offset)
@@ -47,7 +48,8 @@ class ComposedStack:
         self.airflow_url = f"http://{LOCALHOST}:{AIRFLOW_PORT + offset}"
         self.prometheus_url = f"http://{LOCALHOST}:{PROMETHEUS_PORT + offset}"
         self.data_dir = place / "data"
-        self.compose = DockerCompose(place, env_file=".env", services=self._services())
+        self.compose = DockerCompose(place, compose_file_name=list(files), env_file=".env")
+        self.compose.services = sorted(set(self.run("config", "--services").split()) - LEFT_OUT)
 
     @property
     def worker_dsn(self) -> str:
@@ -70,12 +72,13 @@ class ComposedStack:
     def ops_url(self, service: str) -> str:
         return f"http://{LOCALHOST}:{self.ports.ops(service)}"
 
-    def container(self, name: str) -> str:
-        return f"{self.project}-{name}-1"
+    def container(self, name: str, number: int = 1) -> str:
+        """The name of a service's container; a service may have several."""
+        return f"{self.project}-{name}-{number}"
 
-    def inspect(self, name: str) -> dict[str, Any]:
+    def inspect(self, name: str, number: int = 1) -> dict[str, Any]:
         """All that the engine tells about a service's container."""
-        found: dict[str, Any] = json.loads(docker("inspect", self.container(name)))[0]
+        found: dict[str, Any] = json.loads(docker("inspect", self.container(name, number)))[0]
         return found
 
     def pid(self, name: str) -> int | None:
@@ -106,22 +109,13 @@ class ComposedStack:
     def wait_ready(self, *services: str, within_s: float = 60) -> None:
         wait_until_ready(services or SERVICES, self.ports, Places(self.place, CACHE), within_s)
 
-    def _services(self) -> list[str]:
-        named = subprocess.run(
-            ["docker", "compose", "config", "--services"],
-            cwd=self.place,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=COMMAND_WITHIN_S,
-        ).stdout.split()
-        return sorted(set(named) - LEFT_OUT)
 
-
-def run_composed(place: Path, settings: Mapping[str, str]) -> Iterator[ComposedStack]:
-    """A project on ports of its own, up until the caller goes on; then nothing of it is left but the images' layers."""
+def run_composed(
+    place: Path, settings: Mapping[str, str], files: Sequence[str] = ()
+) -> Iterator[ComposedStack]:
+    """A project on ports of its own, up until the caller goes on; then nothing of it is left but layers of images."""
     offset = free_ports().offset
-    project = f"tillstream-test-{os.getpid()}"
+    project = f"tillstream-test-{os.getpid()}-{offset}"
     copy_tree(place)
     subprocess.run(
         ["make", "-s", "init", f"PORT_OFFSET={offset}"], cwd=place, check=True, timeout=COMMAND_WITHIN_S
@@ -129,12 +123,18 @@ def run_composed(place: Path, settings: Mapping[str, str]) -> Iterator[ComposedS
     with (place / ".env").open("a") as file:
         file.write(f"COMPOSE_PROJECT_NAME={project}\nTILLSTREAM_VERSION={project}\n")
     (place / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    stack = ComposedStack(place, offset, project)
+    stack = ComposedStack(place, offset, project, files)
     try:
         stack.compose.start()
         yield stack
     finally:
-        stack.run("down", "--volumes", "--rmi", "local", "--remove-orphans")
+        stack.run("down", "--volumes", "--remove-orphans")
+        subprocess.run(
+            ["docker", "image", "rm", *(f"tillstream/{image}:{project}" for image in IMAGES)],
+            check=False,  # an interrupted start has not made all of them
+            capture_output=True,
+            timeout=COMMAND_WITHIN_S,
+        )
 
 
 def copy_tree(place: Path) -> None:

@@ -13,4 +13,7 @@ CREATE DATABASE airflow OWNER airflow;
 REVOKE CONNECT, TEMPORARY ON DATABASE airflow FROM PUBLIC;
 \connect tillstream
 CREATE EXTENSION pg_stat_statements;
+-- The image leaves this password in the server's environment. From here on it opens nothing: the superuser comes in through the
+-- container's own socket only (docker compose exec postgres psql).
+ALTER ROLE CURRENT_USER PASSWORD NULL;
 SQL
