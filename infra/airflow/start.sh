@@ -28,9 +28,12 @@ end() { # once: a second signal would interrupt a part in its ending
 }
 trap 'end 0' TERM INT
 
-airflow db migrate &
-wait $!
-for part in "${@:-api-server}"; do
+# Only where the server is: two migrations at once do not wait for each other. The other parts are started after the server.
+if [[ " $* " == *" api-server "* ]]; then
+    airflow db migrate &
+    wait $!
+fi
+for part in "$@"; do
     airflow "$part" &
     pids+=($!)
 done

@@ -116,7 +116,7 @@ async def test_what_was_there_is_there_after_down_and_up(shop: Shop, composed: C
     question = {"from": "2024-01-01", "to": "2024-12-31"}
     before = await shop.get("/metrics/daily-revenue", **question)
     await asyncio.to_thread(composed.run, "down")
-    await asyncio.to_thread(composed.compose.start)
+    await asyncio.to_thread(composed.up)
     assert (await shop.get("/metrics/daily-revenue", **question))["daily_revenue"] == before["daily_revenue"]
     assert await stored(shop, source) == EVENTS
     await shop.accept("events", batch("kept"), source)  # the same ids once more

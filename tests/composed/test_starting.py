@@ -60,5 +60,5 @@ def test_people_have_the_command_line_in_a_container(composed: ComposedStack) ->
     (composed.data_dir / "looked-at.csv").write_text(
         "product_id,product_name,category,price\n1,Tea,Test,2.50\n"
     )
-    os.chmod(composed.data_dir / "looked-at.csv", 0o644)
+    (composed.data_dir / "looked-at.csv").chmod(0o644)
     assert "product" in composed.run("run", "--rm", "tillstream", "csv-doctor", "looked-at.csv")

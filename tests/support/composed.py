@@ -93,6 +93,16 @@ class ComposedStack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def up(self) -> None:
+        """Bring up what is not up, and wait until it is healthy."""
+        try:
+            self.compose.start()
+        except subprocess.CalledProcessError as error:
+            last = (error.stderr or b"").decode().splitlines()[-3:]
+            raise AssertionError(
+                "\n".join([*last, self.run("ps", "--all"), self.run("logs", "--tail=20")])
+            ) from error
+
     def stop(self, *names: str) -> None:
         self.run("stop", *names)
 
@@ -125,7 +135,7 @@ def run_composed(
     (place / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     stack = ComposedStack(place, offset, project, files)
     try:
-        stack.compose.start()
+        stack.up()
         yield stack
     finally:
         stack.run("down", "--volumes", "--remove-orphans")
