@@ -69,7 +69,7 @@ def _prepare_roles(connection: Connection, passwords: Mapping[str, str]) -> None
         )
         run_script(connection, change.as_string())
         if role == _READER:
-            run_script(connection, "ALTER ROLE tillstream_reader SET default_transaction_read_only = on")
+            run_script(connection, statements["bound_reader"])
     run_script(connection, statements["create_schemas"])
     run_script(connection, statements["close_public"])
 

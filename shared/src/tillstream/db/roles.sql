@@ -17,6 +17,12 @@ BEGIN
 END
 $roles$;
 
+-- name: bound_reader
+-- What holds for every session of the reader that does not ask otherwise: it writes nothing, and no question runs for ever.
+-- query-api sets a limit of its own; a dashboard cannot.
+ALTER ROLE tillstream_reader SET default_transaction_read_only = on;
+ALTER ROLE tillstream_reader SET statement_timeout = '30s';
+
 -- name: create_schemas
 -- Who owns what: `shop` and `api` belong to the owner, `reports` to the DAG's role.
 CREATE SCHEMA IF NOT EXISTS shop AUTHORIZATION tillstream_owner;
