@@ -133,20 +133,28 @@ def add_live_orders(rows: ShopRows) -> None:
 def add_trouble(rows: ShopRows) -> None:
     """Something for each panel that says how sure the numbers are."""
     now = datetime.now(UTC)
-    rows.all_applied(now)
+    measured = now + timedelta(hours=1)  # what was measured longer than ten seconds ago counts as unknown
+    rows.all_applied(measured)
     rows.progress(
         "shop.orders.v1",
         3,
         next_offset=5,
         log_end=9,
-        measured_at=now,
+        measured_at=measured,
         last_stored_at=now - timedelta(minutes=2),
     )
     rows.progress(
-        "shop.events.v1", 0, next_offset=5, log_end=5, measured_at=now, stopped_at=now, stop_reason="rejects"
+        "shop.events.v1",
+        0,
+        next_offset=5,
+        log_end=5,
+        measured_at=measured,
+        stopped_at=now,
+        stop_reason="rejects",
     )
     rows.parked()
     rows.refused(b'{"name": "Ada", "email": "ada@example.org"}')
+    rows.refused(reason="unknown_user")
     rows.refused(reason="unknown_user")
     rows.job("loaded_with_rejects", file_name="orders.csv", rows=41, loaded=40, rejected=1, created_at=now)
     rows.job("queued", file_name="users.csv", created_at=now - timedelta(minutes=1))

@@ -81,8 +81,8 @@ def days_of(shop: Shop, shown: Range) -> dict[str, date]:
 
 
 def part_of_the_sample() -> Range:
-    """Begins and ends in the midst of a day of either zone."""
-    return Range(datetime(2024, 1, 15, 11, 30, tzinfo=UTC), datetime(2024, 1, 20, 11, 30, tzinfo=UTC))
+    """Begins and ends in the midst of a day of either zone, with an order of that day before and after."""
+    return Range(datetime(2024, 1, 13, 13, 0, tzinfo=UTC), datetime(2024, 1, 20, 8, 0, tzinfo=UTC))
 
 
 @pytest.fixture(params=["everything", "part of the sample"])
@@ -193,7 +193,9 @@ async def test_freshness_is_the_apis(shop: Shop) -> None:
         {"stopped": sum(len(each["stopped"]) for each in topics)}
     ]
     (behind,) = shop.panel("Behind by", everything())
-    assert behind["lag_seconds"] >= 120 or behind["lag_seconds"] is None
+    assert (
+        behind["lag_seconds"] >= 120
+    )  # the one partition with records left was last stored out of two minutes ago
     (through,) = shop.panel("Complete through", everything())
     oldest = min(datetime.fromisoformat(each["complete_through"]) for each in records)
     assert abs(through["complete_through"] / 1_000 - Decimal(oldest.timestamp())) < 1
