@@ -143,7 +143,7 @@ def test_postgresql_is_read_as_the_reader_whose_password_comes_from_a_file() -> 
         if "postgres" in each["type"]
     )
     assert (source["user"], source["url"]) == ("tillstream_reader", "postgres:5432")
-    assert source["secureJsonData"] == {"password": "$__file{/run/secrets/reader_password}"}
+    assert source["secureJsonData"] == {"password": "$__file{/run/secrets/tillstream_reader.password}"}
     assert (source["jsonData"]["database"], source["jsonData"]["sslmode"]) == ("tillstream", "disable")
     assert source["editable"] is False
 

@@ -22,7 +22,7 @@ DOORS = Row(
         stat(
             "Share of errors",
             "percentunit",
-            "Answers with a status of 500 or more, as a share of all, over five minutes; the worst service. Above 1 % clients notice.",
+            "Answers with a status of 500 or more, as a share of all, over five minutes; the worst route. Above 1 % clients notice.",
             promql_now("max(tillstream:http_error_share:rate5m)", "errors"),
             no_data=NO_TRAFFIC,
             decimals=2,

@@ -26,7 +26,7 @@ WORKER = Row(
             "Stopped partitions",
             "short",
             "Partitions that the worker stopped, because too much of what came was refused. Each stays so until a command resumes it.",
-            promql_now("sum(tillstream_partition_stopped)", "stopped"),
+            promql_now("sum(max by (topic, partition) (tillstream_partition_stopped))", "stopped"),
             no_data="nobody reports",
             decimals=0,
             steps=((1, RED),),
@@ -78,7 +78,7 @@ WORKER = Row(
 )
 
 
-# What waits for a parent or for a person.
+# What waits for a parent or for a person. Each worker counts the whole table, so that the greatest is taken, not the sum.
 REFUSED = Row(
     "Refused and waiting",
     (
@@ -86,7 +86,7 @@ REFUSED = Row(
             "Open quarantine",
             "short",
             "Accepted records that were refused later and that nobody has settled. Nothing is lost, but nothing is counted either.",
-            promql_now("sum(tillstream_quarantine_open_entries)", "open"),
+            promql_now("max(tillstream_quarantine_open_entries)", "open"),
             no_data="nobody reports",
             decimals=0,
             steps=((1, YELLOW), (1_000, RED)),
@@ -118,7 +118,7 @@ REFUSED = Row(
             "Parked by parent",
             "short",
             "Records that wait for a user, product or order that has not come yet. It falls when the parents come; worry when it does not.",
-            promql("sum by (parent) (tillstream_parked_rows)", "{{parent}}"),
+            promql("max by (parent) (tillstream_parked_rows)", "{{parent}}"),
             no_data="nothing is parked",
             stacked=True,
             runbook="quarantine.md",
@@ -157,7 +157,7 @@ FILES = Row(
             "Files by state",
             "short",
             "File jobs that are not over. Queued ones that only grow: the loader is slower than the partners, or it is down.",
-            promql("sum by (state) (tillstream_files_by_state)", "{{state}}"),
+            promql("max by (state) (tillstream_files_by_state)", "{{state}}"),
             no_data=NO_FILES,
             stacked=True,
             runbook="csv-files.md",
