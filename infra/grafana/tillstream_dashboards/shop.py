@@ -16,7 +16,7 @@ RANGES = (
     ("Everything since 2024", BEGINNING, "now"),
 )
 MONEY = "locale"  # thousands set apart; which currency is the shop's own affair
-PAID_ONLY = "Only paid orders count. Days are days of the shop's time zone."
+PAID_ONLY = "Only orders that stand at paid count, those already shipped do not. Days are days of the shop's time zone."
 NOTHING_SOLD = "no paid order"
 _SQL = queries.load("tillstream_dashboards", "shop.sql")
 
@@ -47,7 +47,7 @@ _NOW = Row(
         stat(
             "Revenue yesterday",
             MONEY,
-            f"The sum of the shop day before this one. {PAID_ONLY} It may still grow, while late orders come in.",
+            f"The sum of the shop day before this one. {PAID_ONLY} It still changes, while orders are shipped and late ones come in.",
             _revenue_of(1),
             no_data=NOTHING_SOLD,
             decimals=2,
