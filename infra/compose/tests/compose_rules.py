@@ -33,7 +33,7 @@ def problems(project: Json) -> list[str]:
 
 
 def ends_by_itself(name: str, project: Json) -> bool:
-    """A command: others wait for its end, or it is never started again."""
+    """A command: others wait for its end, or a profile keeps it for people to call. `restart: "no"` alone proves nothing."""
     service = project["services"][name]
     waited_for = [
         needed.get("condition")
@@ -41,7 +41,7 @@ def ends_by_itself(name: str, project: Json) -> bool:
         for target, needed in _needs(other).items()
         if target == name
     ]
-    return "service_completed_successfully" in waited_for or service.get("restart") == "no"
+    return "service_completed_successfully" in waited_for or bool(service.get("profiles"))
 
 
 def _needs(service: Json) -> Mapping[str, Json]:

@@ -164,6 +164,7 @@ BROKEN: dict[str, tuple[Callable[[Json], object], str]] = {
     "disabled_health_check": (_set("worker", "healthcheck", {"disable": True}), "worker has no health check"),
     "no_start_period": (_set("worker", "healthcheck", {"test": "true"}), "worker is called unhealthy"),
     "no_restart": (_drop("worker", "restart"), "worker does not come back"),
+    "never_restarted": (_set("worker", "restart", "no"), "worker does not come back"),
     "no_grace": (_drop("worker", "stop_grace_period"), "worker has ten seconds"),
     "no_memory_limit": (_drop("database", "mem_limit"), "database has no limit"),
     "no_log_limit": (_set("database", "logging", {"driver": "local"}), "database may fill the disk"),
@@ -215,11 +216,12 @@ def test_root_is_for_a_named_command_without_a_network() -> None:
     project = good()
     command = {**project["services"]["migrate"], "user": "0:0", "depends_on": {}}
     project["services"]["folders"] = command
+    project["services"]["worker"]["depends_on"]["folders"] = {"condition": "service_completed_successfully"}
     assert compose_rules.problems(project) == ["folders runs as root and has a network"]
     command["network_mode"] = "none"
     assert compose_rules.problems(project) == []
-    command["restart"] = "unless-stopped"
-    assert compose_rules.problems(project) == ["folders runs as root and does not end"]
+    del project["services"]["worker"]["depends_on"]["folders"]
+    assert "folders runs as root and does not end" in compose_rules.problems(project)
 
 
 def test_defaults_of_variables_are_put_in() -> None:
