@@ -22,7 +22,7 @@ TEXTS = frozenset(
     {".py", ".sql", ".md", ".sh", ".toml", ".in", ".yaml", ".yml", ".xml", ".properties", ".conf"}
 )
 SETTING = re.compile(r"\bTILLSTREAM_[A-Z0-9_]+\b")
-METRIC = re.compile(r"\btillstream_[a-z0-9_]+\b")
+METRIC = re.compile(r"\b(?:tillstream|kafka)_[a-z0-9_]+\b")
 FOREIGN_LOCKS = ("package-lock.json", "poetry.lock", "Pipfile.lock", "pdm.lock")
 HOMES = {
     Process.FILE_LOADER: Process.ETL_WORKER

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tillstream.testing.shop_rows import ShopRows
+from tillstream.testing.waiting import eventually
 
 from .conftest import NOW, Api, Json
 
@@ -193,3 +195,19 @@ async def test_a_stopped_partition_is_shown_with_its_reason(api: Api, rows: Shop
     assert topic["stopped"] == [
         {"partition": 7, "stopped_at": "2024-12-31T12:00:00Z", "reason": "too many rejects"}
     ]
+
+
+async def test_the_moment_through_which_a_topic_is_complete_is_a_metric(api: Api, rows: ShopRows) -> None:
+    measured_at = _ago(timedelta(minutes=3))  # the worker has been away since
+    rows.all_applied(measured_at)
+    rows.progress("shop.users.v1", 4, next_offset=0, log_end=7, measured_at=measured_at)
+    name = "tillstream_data_complete_through_timestamp_seconds"
+
+    async def told() -> bool:
+        families = text_string_to_metric_families((await api.ops.get("/metrics")).text)
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        found = {sample.labels["topic"]: sample.value for sample in samples}
+        known = {"shop.products.v1", "shop.orders.v1", "shop.events.v1", "shop.files.v1"}
+        return found == dict.fromkeys(known, pytest.approx(measured_at.timestamp(), abs=0.01))
+
+    await eventually(told)

@@ -96,7 +96,7 @@ class App:
             topics=sorted(ENTITY_OF_TOPIC),
             owner=owner(Process.ETL_WORKER),
             clock=ports.clock,
-            watch=MetricsWatch(self.metrics, self.health, ports.clock, consuming),
+            watch=MetricsWatch(self.metrics, self.health, ports.clock, consuming, Process.ETL_WORKER),
             policy=LoopPolicy(batch_records=settings.batch_records),
         )
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)

@@ -66,7 +66,7 @@ class ApplyRecords:
         """One round of the sweep and of replays, in transactions of their own, and a measure of what still waits."""
         self._watch.woke(await self._sweeper.sweep(conn))
         self._watch.woke(await self._replayer.replay(conn))
-        await self._watch.measure_parked(conn)
+        await self._watch.measure_waiting(conn)
 
     async def _committed(
         self, conn: AsyncConnection, *, applied: Sequence[Applied], weighed: Weighed

@@ -3,3 +3,7 @@
 SELECT waits_for, count(*), extract(epoch FROM now() - min(parked_at))
 FROM shop.parked
 GROUP BY waits_for
+
+-- name: quarantined
+-- How many refused messages are open; an index holds no others.
+SELECT count(*) FROM shop.quarantine WHERE resolved_at IS NULL

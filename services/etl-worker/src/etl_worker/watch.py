@@ -13,12 +13,15 @@ from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.reasons import Reason
 from tillstream.db.queries import load
-from tillstream.observe.metrics import Metrics
+from tillstream.observe.metrics import Fading, Metrics
 
 type _Kind = tuple[Entity, datetime, OutcomeKind, Reason | None]
 
 _KIND = attrgetter("message.entity", "message.accepted_at", "outcome", "reason")
 _PARENTS = ("user", "product", "order")
+# A round of the sweep is due every second. Who has no partition any more does none, and what it knew is not so any more.
+COUNTS_FOR_S = 60.0
+QUARANTINE_EVERY_S = 10.0
 
 
 class ApplyWatch:
@@ -28,6 +31,12 @@ class ApplyWatch:
         self._metrics = metrics
         self._clock = clock
         self._sql = load("etl_worker", "parked.sql")
+        self._parked = {
+            parent: Fading(metrics.parked_rows.labels(parent), clock, COUNTS_FOR_S) for parent in _PARENTS
+        }
+        self._oldest = Fading(metrics.parked_oldest_age_seconds, clock, COUNTS_FOR_S)
+        self._quarantined = Fading(metrics.quarantine_open_entries, clock, COUNTS_FOR_S)
+        self._quarantine_due = clock.monotonic()
 
     def applied(self, applied: Sequence[Applied]) -> None:
         """A batch was committed. Its way from the door is observed once per entity and moment of acceptance, which is
@@ -44,13 +53,19 @@ class ApplyWatch:
         self._count(Counter(map(_KIND, applied)))
         self._metrics.succeeded("sweep", self._clock)
 
-    async def measure_parked(self, conn: AsyncConnection) -> None:
-        """Reads how many changes wait for which kind of parent, and for how long. Raises psycopg's errors."""
+    async def measure_waiting(self, conn: AsyncConnection) -> None:
+        """Reads how many changes wait for which kind of parent, and for how long; and, less often, how many refused messages
+        wait for a person. Raises psycopg's errors."""
         rows = await (await conn.execute(self._sql["waiting"])).fetchall()
         counts = {waits_for: count for waits_for, count, _ in rows}
         for parent in _PARENTS:
-            self._metrics.parked_rows.labels(parent).set(counts.get(parent, 0))
-        self._metrics.parked_oldest_age_seconds.set(max((float(age) for _, _, age in rows), default=0.0))
+            self._parked[parent].set(counts.get(parent, 0))
+        self._oldest.set(max((float(age) for _, _, age in rows), default=0.0))
+        if self._clock.monotonic() >= self._quarantine_due:
+            self._quarantine_due = self._clock.monotonic() + QUARANTINE_EVERY_S
+            row = await (await conn.execute(self._sql["quarantined"])).fetchone()
+            assert row is not None, "a count is always there"
+            self._quarantined.set(row[0])
 
     def _count(self, kinds: Mapping[_Kind, int]) -> None:
         for (entity, _, outcome, reason), count in kinds.items():

@@ -249,3 +249,18 @@ async def test_the_lag_is_that_of_the_streams_moving_partitions(shop: Shop) -> N
         " ('shop.files.v1', 0, 0, 100, now(), NULL)"
     )
     assert await Jobs().stream(shop.conn) == Stream(lag=7, position=15)
+
+
+async def test_what_waits_and_how_it_ended_is_measured(shop: Shop) -> None:
+    value = shop.app.metrics.registry.get_sample_value
+    assert value("tillstream_files_ended_total", {"state": "failed"}) == 0
+    await shop.queue(shop.claim("users.csv", USERS))
+    await shop.conn.execute("UPDATE shop.file_jobs SET claimed_at = now() - interval '1 hour'")
+    await shop.app.tidy.once()
+    assert value("tillstream_files_by_state", {"state": "queued"}) == 1
+    assert value("tillstream_oldest_waiting_file_age_seconds") == pytest.approx(3_600, abs=60)
+    await shop.run_all()
+    await shop.app.tidy.once()
+    assert value("tillstream_files_by_state", {"state": "queued"}) == 0
+    assert value("tillstream_oldest_waiting_file_age_seconds") == 0
+    assert value("tillstream_files_ended_total", {"state": "loaded"}) == 1

@@ -27,9 +27,10 @@ async def test_records_of_every_topic_reach_their_tables(works: Works) -> None:
 
 async def test_bytes_that_are_no_record_are_kept_as_they_came(works: Works) -> None:
     await works.publish(Entity.USER, b"\xff{not json", user_item())
-    async with works.running():
+    async with works.running() as app:
         await works.has("SELECT name FROM shop.users", ("Ann",))
         await works.has("SELECT payload, reason FROM shop.quarantine", (b"\xff{not json", "malformed_json"))
+        await eventually(lambda: metric(app, "tillstream_quarantine_open_entries") == 1, DEADLINE_S)
     assert await works.rows("SELECT kafka_partition, kafka_offset FROM shop.quarantine") == [(0, 0)]
 
 

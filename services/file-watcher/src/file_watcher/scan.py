@@ -19,13 +19,15 @@ MAX_NAMES = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A name in the input folder as it looked in one scan, links not followed."""
+    """A name in the input folder as it looked in one scan, links not followed. `changed_ns`: its content; `arrived_ns`: anything
+    about it, its place included."""
 
     path: Path
     source: str
     inode: int
     bytes: int
     changed_ns: int
+    arrived_ns: int
     is_regular: bool
     marker: Marker | None = None
 
@@ -110,6 +112,7 @@ def _dropped(entry: os.DirEntry[str], facts: os.stat_result, source: str, marker
         inode=facts.st_ino,
         bytes=facts.st_size,
         changed_ns=facts.st_mtime_ns,
+        arrived_ns=facts.st_ctime_ns,
         is_regular=stat.S_ISREG(facts.st_mode),
         marker=marker,
     )

@@ -1,6 +1,7 @@
 """The loop: scan, claim what has stopped changing, tell the emitter, wait for the next scan or a hint."""
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from file_watcher.meta import is_meta
 from file_watcher.scan import MAX_NAMES, Dropped, Found, InputFolder
 from file_watcher.stability import Stability
 from file_watcher.stuck import Obstacle, Stuck
+from file_watcher.waiting import Waiting
 from tillstream.clock import Clock
 from tillstream.folders import Folders
 from tillstream.observe.health import Dependency, Progress
@@ -59,6 +61,7 @@ class Watch:
         self._metrics = metrics
         self._disk = disk
         self._progress = progress
+        self._waiting = Waiting(clock)
         self._hint = asyncio.Event()
         self._has_finished_claims = False
 
@@ -91,7 +94,7 @@ class Watch:
             self._claimer.finish_claims()
             self._has_finished_claims = True
         found = self._input.scan()
-        self._metrics.folder_files.labels("input").set(len(found.dropped))
+        self._measure(found)
         stable = self._stability.stable(found.dropped)
         self._tell_what_stays(found, stable)
         claimed, failure = await self._claim_all([each for each in stable if self._is_finished(each)])
@@ -100,6 +103,13 @@ class Watch:
         if failure is not None:
             raise failure
         return claimed
+
+    def _measure(self, found: Found) -> None:
+        self._metrics.folder_files.labels("input").set(len(found.dropped))
+        self._metrics.oldest_waiting_file_age_seconds.set(self._waiting.oldest_s(found.dropped))
+        disk = shutil.disk_usage(self._folders.input)
+        self._metrics.data_free_bytes.set(disk.free)
+        self._metrics.data_size_bytes.set(disk.total)
 
     async def _claim_all(self, finished: Sequence[Dropped]) -> tuple[int, OSError | None]:
         claimed = 0

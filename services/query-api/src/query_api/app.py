@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from query_api.database import Reader, load_statements, watch_pool
+from query_api.freshness_watch import FreshnessWatch
 from query_api.routes import add_routes
 from query_api.routes.records import HEALTH_PATH
 from query_api.settings import QuerySettings
@@ -42,12 +43,14 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An open service; `agreement` ends when the database was found to keep the same days, or with why it does not."""
+    """An open service; `agreement` ends when the database was found to keep the same days, or with why it does not. `watching`
+    never ends by itself."""
 
     web: WebServer
     ops: OpsServer
     health: Health
     agreement: asyncio.Task[None]
+    watching: asyncio.Task[None]
 
 
 def make_api(reader: Reader, clock: Clock, metrics: Metrics, settings: QuerySettings) -> FastAPI:
@@ -94,11 +97,14 @@ async def opened(settings: QuerySettings, clock: Clock) -> AsyncIterator[Running
             name="zone guard",
         )
         stack.push_async_callback(_end, agreement)
+        freshness = FreshnessWatch(reader, metrics)
+        watching = asyncio.create_task(freshness.run(), name=repr(freshness))
+        stack.push_async_callback(_end, watching)
         stack.push_async_callback(web.stop)
         await web.start()
         stack.callback(health.stop)
         _log.info("Serving questions.", port=web.port, ops_port=ops.port)
-        yield Running(web, ops, health, agreement)
+        yield Running(web, ops, health, agreement, watching)
 
 
 async def serve(stop: asyncio.Event) -> int | None:
@@ -113,12 +119,12 @@ async def serve(stop: asyncio.Event) -> int | None:
 async def _until_stopped(running: Running, stop: asyncio.Event) -> int | None:
     stopping = asyncio.create_task(stop.wait(), name="stop")
     failing = asyncio.create_task(running.web.failed(), name="web server")
-    waiting: set[asyncio.Task[object]] = {stopping, failing, running.agreement}
+    waiting: set[asyncio.Task[object]] = {stopping, failing, running.agreement, running.watching}
     try:
         while not stopping.done() and not failing.done():
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if running.agreement in done:
-                running.agreement.result()
+            for each in done & {running.agreement, running.watching}:
+                each.result()
     finally:
         await _end(stopping)
         await _end(failing)

@@ -39,7 +39,7 @@ from tillstream.kafka.stall import StallWatch
 from tillstream.kafka.steps import BatchResult, Steps
 from tillstream.kafka.told_offsets import ToldOffsets
 from tillstream.kafka.waiting import KAFKA, POSTGRES, Outages
-from tillstream.kafka.watch import LoopWatch
+from tillstream.kafka.watch import Lag, LoopWatch
 
 _log = structlog.get_logger()
 
@@ -184,10 +184,10 @@ class ConsumerLoop:
             self._holdings.take(positions, seen.starts)
             self._holdings.set_stopped(stopped)
             self._seek(self._holdings.running)
-            self._watch.taken_over(places)
             _log.info("Took partitions over.", partitions=len(places), stopped=len(stopped))
         else:  # a member in reserve measures nothing that would say so
             self._outages.reached(POSTGRES)
+        self._watch.taken_over(places)
         self._taken_generation = generation
         self._stall.excuse()
         self._next_measure_at = self._clock.monotonic()
@@ -335,11 +335,12 @@ class ConsumerLoop:
     async def _write_progress(self, ends: dict[Place, int], asked_at: datetime) -> None:
         measures = self._holdings.measures(ends)
         with translated():
-            stopped = await self._progress.write(self._link.conn, measures, asked_at)
+            written = await self._progress.write(self._link.conn, measures, asked_at)
         self._outages.reached(POSTGRES)
-        await self._halt(stopped)
+        await self._halt({place for place, each in written.items() if each.is_stopped})
         self._watch.measured(
-            {place: measure.lag for place, measure in measures.items()}, self._holdings.stopped
+            {place: Lag(measures[place].lag, each.behind_s) for place, each in written.items()},
+            self._holdings.stopped,
         )
 
     async def _halt(self, stopped: set[Place]) -> None:

@@ -23,6 +23,14 @@ class Measure(NamedTuple):
         return max(0, self.log_end - self.next_offset)
 
 
+class Written(NamedTuple):
+    """What became of a measure. `behind_s`: seconds since all that was in the log was applied, by the clock of the database; None
+    where nobody has seen that yet."""
+
+    is_stopped: bool
+    behind_s: float | None
+
+
 class Progress:
     """The statements, loaded once. Stateless; raises psycopg's errors as they are."""
 
@@ -37,8 +45,8 @@ class Progress:
 
     async def write(
         self, conn: AsyncConnection, measures: Mapping[Place, Measure], asked_at: datetime
-    ) -> set[Place]:
-        """Write what was measured of places still owned in the same epoch; those of them that are stopped.
+    ) -> dict[Place, Written]:
+        """Write what was measured of places, and what it says of those of them that are still owned in the same epoch.
 
         `asked_at` is the `moment` before the ends of the logs were asked for.
         """
@@ -56,7 +64,10 @@ class Progress:
                 "asked_at": asked_at,
             },
         )
-        return {Place(topic, partition) for topic, partition, stopped in await rows.fetchall() if stopped}
+        return {
+            Place(topic, partition): Written(stopped, None if behind is None else max(0.0, float(behind)))
+            for topic, partition, stopped, behind in await rows.fetchall()
+        }
 
     async def stopped(self, conn: AsyncConnection, places: Collection[Place]) -> set[Place]:
         """Which of these are stopped."""

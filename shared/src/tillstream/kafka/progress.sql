@@ -3,7 +3,8 @@
 SELECT now();
 
 -- name: measured
--- What readers may know of partitions that this owner still owns; says which of them are stopped. Where nothing is left
+-- What readers may know of partitions that this owner still owns; says which of them are stopped, and how many seconds ago each
+-- was complete. Where nothing is left
 -- that holds for the moment before Kafka was asked: what came after its answer is not applied. What a partition was
 -- once complete through it stays complete through, so a record in flight after days of silence does not make it old.
 -- Append times are whole milliseconds: of the last one more records may come, so it is complete only through the one before.
@@ -27,7 +28,7 @@ SET next_offset = excluded.next_offset,
     last_stored_at = coalesce(excluded.last_stored_at, p.last_stored_at),
     complete_through = greatest(p.complete_through, excluded.complete_through),
     measured_at = excluded.measured_at
-RETURNING p.topic, p.kafka_partition, p.stopped_at IS NOT NULL;
+RETURNING p.topic, p.kafka_partition, p.stopped_at IS NOT NULL, extract(epoch FROM now() - p.complete_through);
 
 -- name: stopped
 -- Which of these partitions stay stopped until `tillstream partitions resume` clears the mark.

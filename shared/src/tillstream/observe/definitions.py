@@ -45,6 +45,7 @@ class Label(StrEnum):
     CAUSE = "cause"
     ACTIVITY = "activity"
     OBSTACLE = "obstacle"
+    CONSUMERGROUP = "consumergroup"
 
 
 BOUNDS: dict[Label, str] = {
@@ -57,13 +58,14 @@ BOUNDS: dict[Label, str] = {
     Label.PARTITION: "the partitions of a topic, 12 at most",
     Label.DEPENDENCY: "`postgres`, `kafka`, `folders`",
     Label.PARENT: "`user`, `product`, `order`",
-    Label.STATE: "`queued`, `running`",
+    Label.STATE: "`queued`, `running`, and of jobs that are over `loaded`, `loaded_with_rejects`, `duplicate`, `archived`, `failed`",
     Label.KIND: "the five kinds of CSV file, `text` and `unknown`",
     Label.COLUMN: "the columns of a statement: `loaded`, `unchanged`, `superseded`, `duplicate`, `parked`, `rejected`",
     Label.FOLDER: "`input`, `work`, `processed`, `error`, `invalid`, `output`",
     Label.CAUSE: "the leaves of `tillstream.errors`",
     Label.ACTIVITY: "`publish`, `batch`, `sweep`, `scan`, `file_chunk`, `query`",
     Label.OBSTACLE: "`changing`, `no_marker`, `no_file`, `not_taken`, `defaults`, `folder`, `too_many`",
+    Label.CONSUMERGROUP: "`etl-worker`, `file-loader`",
 }
 
 ACTIVITIES = ("publish", "batch", "sweep", "scan", "file_chunk", "query")
@@ -83,11 +85,13 @@ _PRODUCERS = (Process.INGEST_API,)
 _CONSUMERS = (Process.ETL_WORKER, Process.FILE_LOADER)
 _WATCHER = (Process.FILE_WATCHER,)
 _POOLS = (Process.QUERY_API,)
+_FILE_QUEUES = (Process.FILE_WATCHER, Process.FILE_LOADER)
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One metric. A counter's exposed name ends in `_total`; `field` is the attribute of `Metrics`."""
+    """One metric. A counter's exposed name ends in `_total`; `field` is the attribute of `Metrics`. `prefix` is ours but for a
+    figure that everybody's tools know by a name of its own."""
 
     field: str
     kind: Kind
@@ -95,11 +99,12 @@ class Definition:
     processes: tuple[Process, ...]
     labels: tuple[Label, ...] = ()
     buckets: tuple[float, ...] = ()
+    prefix: str = PREFIX
 
     @property
     def name(self) -> str:
         """The name as Prometheus shows it."""
-        return PREFIX + self.field + ("_total" if self.kind is Kind.COUNTER else "")
+        return self.prefix + self.field + ("_total" if self.kind is Kind.COUNTER else "")
 
 
 def _counter(field: str, meaning: str, processes: tuple[Process, ...], *labels: Label) -> Definition:
@@ -191,13 +196,36 @@ _APPLY = (
         EVENT_TO_TABLE_SECONDS,
         Label.ENTITY,
     ),
-    _gauge("parked_rows", "Messages that wait for a parent.", _WORKER, Label.PARENT),
-    _gauge("parked_oldest_age_seconds", "Age of the message that waits longest; 0 when none waits.", _WORKER),
+    _gauge(
+        "parked_rows",
+        "Messages that wait for a parent; NaN where nobody counted for a minute.",
+        _WORKER,
+        Label.PARENT,
+    ),
+    _gauge(
+        "parked_oldest_age_seconds",
+        "Age of the message that waits longest; 0 when none waits, NaN as above.",
+        _WORKER,
+    ),
+    _gauge(
+        "quarantine_open_entries",
+        "Refused messages that nobody has mended or dismissed, counted every 10 s; NaN where nobody counted for a minute.",
+        _WORKER,
+    ),
 )
 _CONSUMER = (
-    _gauge(
-        "consumer_lag_records",
+    Definition(
+        "kafka_consumergroup_lag",
+        Kind.GAUGE,
         "Records in the log that are not applied.",
+        _CONSUMERS,
+        (Label.CONSUMERGROUP, Label.TOPIC, Label.PARTITION),
+        prefix="",
+    ),
+    _gauge(
+        "consumer_lag_seconds",
+        "At most so old is the oldest record that is not applied; 0 when there is none. What was not measured for 10 s counts "
+        "as behind since all was applied last.",
         _CONSUMERS,
         Label.TOPIC,
         Label.PARTITION,
@@ -234,6 +262,15 @@ _FILES = (
     ),
     _counter("file_jobs_emitted", "File jobs sent to the broker, repetitions included.", _WATCHER),
     _gauge("files_by_state", "File jobs that are not over, by state.", _LOADER, Label.STATE),
+    _counter("files_ended", "File jobs that this process ended, by how.", _LOADER, Label.STATE),
+    _gauge(
+        "oldest_waiting_file_age_seconds",
+        "For file-watcher, since when the oldest file of the input folder is there; for file-loader, how long the oldest queued "
+        "job waits; 0 where nothing waits.",
+        _FILE_QUEUES,
+    ),
+    _gauge("data_free_bytes", "Room that is left on the file system of the data folder.", _WATCHER),
+    _gauge("data_size_bytes", "Size of the file system of the data folder.", _WATCHER),
     _counter("file_rows", "Rows of files, by column of the statement.", _LOADER, Label.KIND, Label.COLUMN),
     _counter("file_bytes", "Bytes of files read.", _LOADER),
     _counter(
@@ -256,6 +293,14 @@ _FILES = (
         Label.KIND,
     ),
 )
+_FRESHNESS = (
+    _gauge(
+        "data_complete_through_timestamp_seconds",
+        "Unix time through which all records of the topic's log are in the tables, as every reader of the database sees it.",
+        _POOLS,
+        Label.TOPIC,
+    ),
+)
 _DATABASE = (
     _gauge("database_connections_in_use", "Connections that run something now.", _POOLS),
     _gauge("database_connections", "Connections that are open.", _POOLS),
@@ -270,5 +315,6 @@ DEFINITIONS: tuple[Definition, ...] = (
     *_APPLY,
     *_CONSUMER,
     *_FILES,
+    *_FRESHNESS,
     *_DATABASE,
 )

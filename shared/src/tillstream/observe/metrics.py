@@ -1,5 +1,6 @@
 """The metrics of one process, on a registry of its own. The list and the meanings stand in `definitions`."""
 
+import math
 from collections.abc import Callable
 
 from prometheus_client import (
@@ -13,7 +14,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from tillstream.clock import Clock
-from tillstream.observe.definitions import DEFINITIONS, PREFIX, Definition, Kind, Process
+from tillstream.observe.definitions import DEFINITIONS, Definition, Kind, Process
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -64,7 +65,9 @@ class Metrics:
         self.event_to_table_seconds = histogram("event_to_table_seconds")
         self.parked_rows = gauge("parked_rows")
         self.parked_oldest_age_seconds = gauge("parked_oldest_age_seconds")
-        self.consumer_lag_records = gauge("consumer_lag_records")
+        self.quarantine_open_entries = gauge("quarantine_open_entries")
+        self.kafka_consumergroup_lag = gauge("kafka_consumergroup_lag")
+        self.consumer_lag_seconds = gauge("consumer_lag_seconds")
         self.partition_stopped = gauge("partition_stopped")
         self.partition_takeovers = counter("partition_takeovers")
         self.partition_fenced = counter("partition_fenced")
@@ -76,6 +79,11 @@ class Metrics:
         self.hints_lost = counter("hints_lost")
         self.file_jobs_emitted = counter("file_jobs_emitted")
         self.files_by_state = gauge("files_by_state")
+        self.files_ended = counter("files_ended")
+        self.oldest_waiting_file_age_seconds = gauge("oldest_waiting_file_age_seconds")
+        self.data_free_bytes = gauge("data_free_bytes")
+        self.data_size_bytes = gauge("data_size_bytes")
+        self.data_complete_through_timestamp_seconds = gauge("data_complete_through_timestamp_seconds")
         self.file_rows = counter("file_rows")
         self.file_bytes = counter("file_bytes")
         self.file_rejects_completed = counter("file_rejects_completed")
@@ -96,12 +104,32 @@ class Metrics:
         return generate_latest(self.registry)
 
 
+class Fading:
+    """A gauge of something that is measured again and again, until it is not: a value counts for `for_s` seconds, and then
+    nothing is known (NaN), as before the first one. It is for one gauge without labels, or one of its children."""
+
+    def __init__(self, gauge: Gauge, clock: Clock, for_s: float) -> None:
+        self._clock = clock
+        self._for_s = for_s
+        self._value = math.nan
+        self._until = 0.0
+        gauge.set_function(self._now)
+
+    def set(self, value: float) -> None:
+        """Measured now."""
+        self._value = value
+        self._until = self._clock.monotonic() + self._for_s
+
+    def _now(self) -> float:
+        return self._value if self._clock.monotonic() <= self._until else math.nan
+
+
 type _Any = Counter | Gauge | Histogram
 
 
 def _make(definition: Definition, registry: CollectorRegistry, process: Process | None) -> _Any:
     exposed = registry if process is None or process in definition.processes else None
-    name = PREFIX + definition.field
+    name = definition.prefix + definition.field
     match definition.kind:
         case Kind.COUNTER:
             return Counter(name, definition.meaning, definition.labels, registry=exposed)

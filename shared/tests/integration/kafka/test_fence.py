@@ -190,7 +190,8 @@ async def test_progress_is_written_by_its_owner_only(open_session: Open, databas
     conn = await open_session()
     epoch = (await take(conn))[PLACES[0]].epoch
     progress = Progress()
-    assert await progress.write(conn, {PLACES[0]: Measure(epoch, 5, 9, AT)}, AT) == set()
+    (written,) = (await progress.write(conn, {PLACES[0]: Measure(epoch, 5, 9, AT)}, AT)).values()
+    assert not written.is_stopped
     await progress.write(conn, {PLACES[0]: Measure(epoch, 7, 9, None)}, AT)
     await progress.write(conn, {PLACES[0]: Measure(epoch - 1, 1, 1, None)}, AT)
     found = await superuser(
@@ -222,6 +223,23 @@ async def test_what_is_complete_never_falls(open_session: Open, database: Databa
     assert await written(Measure(epoch, 11, 11, AT), AT) == whole - timedelta(milliseconds=1)
 
 
+async def test_how_far_behind_is_told_by_the_clock_of_the_database(open_session: Open) -> None:
+    conn = await open_session()
+    epoch = (await take(conn))[PLACES[0]].epoch
+    progress = Progress()
+
+    async def behind_s(measure: Measure, asked_at: datetime) -> float | None:
+        return (await progress.write(conn, {PLACES[0]: measure}, asked_at))[PLACES[0]].behind_s
+
+    now = await progress.moment(conn)
+    assert await behind_s(Measure(epoch, 0, 1, None), now) is None
+    assert await behind_s(Measure(epoch, 4, 9, now - timedelta(hours=1)), now) == pytest.approx(3_600, abs=5)
+    assert await behind_s(Measure(epoch, 9, 9, None), now) == pytest.approx(0, abs=5)
+    # A broker whose clock is ahead makes nothing younger than new.
+    assert await behind_s(Measure(epoch, 9, 10, now + timedelta(hours=1)), now) == 0
+    assert await progress.write(conn, {PLACES[0]: Measure(epoch - 1, 1, 1, None)}, now) == {}
+
+
 async def test_a_stop_says_why_and_the_first_reason_stays(open_session: Open, database: Database) -> None:
     conn = await open_session()
     epoch = (await take(conn))[PLACES[2]].epoch
@@ -229,7 +247,7 @@ async def test_a_stop_says_why_and_the_first_reason_stays(open_session: Open, da
     await progress.stop(conn, {PLACES[2]: "first"}, {PLACES[2]: 21})
     await progress.stop(conn, {PLACES[2]: "second"}, {PLACES[2]: 22})
     assert await progress.stopped(conn, PLACES) == {PLACES[2]}
-    assert await progress.write(conn, {PLACES[2]: Measure(epoch, 21, 30, None)}, AT) == {PLACES[2]}
+    assert (await progress.write(conn, {PLACES[2]: Measure(epoch, 21, 30, None)}, AT))[PLACES[2]].is_stopped
     assert await superuser(database, "SELECT stop_reason FROM shop.partition_progress") == [("first",)]
 
 

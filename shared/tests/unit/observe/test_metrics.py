@@ -17,7 +17,7 @@ from tillstream.observe.definitions import (
     Label,
     Process,
 )
-from tillstream.observe.metrics import Metrics
+from tillstream.observe.metrics import Fading, Metrics
 
 pytestmark = pytest.mark.unit
 
@@ -32,7 +32,7 @@ class StoppedClock:
 
 def exposed(metrics: Metrics) -> set[str]:
     families = text_string_to_metric_families(metrics.exposition().decode())
-    return {family.name for family in families if family.name.startswith("tillstream_")}
+    return {family.name for family in families if not family.name.startswith("process_")}
 
 
 def test_every_definition_is_exposed_and_nothing_else() -> None:
@@ -79,6 +79,27 @@ def test_last_success_is_unix_time() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.succeeded(ACTIVITIES[0], StoppedClock())
     assert b'last_success_timestamp_seconds{activity="publish"} 1.7057466e+09' in metrics.exposition()
+
+
+class TickingClock(StoppedClock):
+    """Moves when told."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def test_what_is_not_measured_any_more_is_unknown() -> None:
+    metrics, clock = Metrics(CollectorRegistry()), TickingClock()
+    shown = Fading(metrics.quarantine_open_entries, clock, 60.0)
+    name = b"tillstream_quarantine_open_entries"
+    assert name + b" NaN" in metrics.exposition()
+    shown.set(3)
+    clock.seconds = 60.0
+    assert name + b" 3.0" in metrics.exposition()
+    clock.seconds = 61.0
+    assert name + b" NaN" in metrics.exposition()
 
 
 def test_every_label_says_what_bounds_it() -> None:

@@ -117,7 +117,7 @@ class App:
             topics=[FILES_TOPIC],
             owner=owner(Process.FILE_LOADER),
             clock=clock,
-            watch=MetricsWatch(self.metrics, self.health, clock, consuming),
+            watch=MetricsWatch(self.metrics, self.health, clock, consuming, Process.FILE_LOADER),
         )
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -99,6 +99,13 @@ class Ending:
     sha256: str | None = None
     bytes: int | None = None
     lines: int = 0
+
+
+class UnderWay(NamedTuple):
+    """Jobs of one state, and how long ago the first of them was claimed."""
+
+    jobs: int
+    oldest_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,10 +363,10 @@ class Jobs:
         assert found is not None, "sums are always there"
         return found
 
-    async def states(self, conn: AsyncConnection) -> dict[str, int]:
-        """How many jobs are queued and running."""
+    async def states(self, conn: AsyncConnection) -> dict[str, UnderWay]:
+        """Which jobs are queued and running; a state without any is left out."""
         cursor = await conn.execute(self._sql["states"])
-        return dict(await cursor.fetchall())
+        return {state: UnderWay(count, float(age)) for state, count, age in await cursor.fetchall()}
 
 
 def _dialect(identity: Identity) -> dict[str, Any]:

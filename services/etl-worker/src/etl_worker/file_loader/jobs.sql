@@ -170,5 +170,6 @@ FROM shop.partition_progress
 WHERE topic <> %(files_topic)s
 
 -- name: states
--- How many jobs wait and run.
-SELECT status, count(*) FROM shop.file_jobs WHERE status IN ('queued', 'running') GROUP BY status
+-- How many jobs wait and run, and how many seconds ago the first of them was claimed.
+SELECT status, count(*), greatest(0, extract(epoch FROM now() - min(claimed_at)))
+FROM shop.file_jobs WHERE status IN ('queued', 'running') GROUP BY status

@@ -86,8 +86,8 @@ class TidyUp:
         try:
             with translated():
                 conn = await self._link.connection()
+                self._watch.states(await self._jobs.states(conn))  # first: also where the disk fails
                 await self._put_away(conn)
-                self._watch.states(await self._jobs.states(conn))
                 self._postgres.reached()
                 if await self._over.begin_tidying(conn):
                     await self._complete_rejects(conn)

@@ -1,9 +1,9 @@
 """What a file job tells the process's health and metrics."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from etl_worker.file_loader.jobs import Statement
+from etl_worker.file_loader.jobs import Statement, UnderWay
 from tillstream.apply.engine import Applied
 from tillstream.clock import Clock
 from tillstream.contracts.outcomes import OutcomeKind
@@ -16,7 +16,9 @@ _COLUMN_OF = {kind: kind.value for kind in OutcomeKind} | {
     OutcomeKind.STORED: "loaded",
     OutcomeKind.QUARANTINED: "rejected",
 }
-STATES = ("queued", "running")
+QUEUED = "queued"
+STATES = (QUEUED, "running")
+ENDINGS = ("loaded", "loaded_with_rejects", "duplicate", "archived", "failed")
 
 
 class LoadWatch:
@@ -26,6 +28,8 @@ class LoadWatch:
         self._metrics = metrics
         self._clock = clock
         self._progress = progress
+        for state in ENDINGS:  # from 0 on, or Prometheus would not see the first one as a rise
+            self._metrics.files_ended.labels(state)
 
     def pulse(self) -> None:
         """The loader is alive."""
@@ -52,6 +56,7 @@ class LoadWatch:
     def ended(self, kind: str | None, statement: Statement) -> None:
         label = kind or (TEXT if statement.status == "archived" else "unknown")
         self._metrics.file_load_seconds.labels(label).observe(float(statement.elapsed_seconds))
+        self._metrics.files_ended.labels(statement.status).inc()
 
     def completed_rejects(self) -> None:
         """A rejects file was written anew."""
@@ -65,7 +70,9 @@ class LoadWatch:
         """An old file, or a folder of them, could not be removed or looked into."""
         self._metrics.file_removals_failed.labels(folder).inc()
 
-    def states(self, counts: dict[str, int]) -> None:
-        """How many jobs wait and run."""
+    def states(self, under_way: Mapping[str, UnderWay]) -> None:
+        """How many jobs wait and run, and for how long the first of them has waited."""
+        none = UnderWay(0, 0.0)
         for state in STATES:
-            self._metrics.files_by_state.labels(state).set(counts.get(state, 0))
+            self._metrics.files_by_state.labels(state).set(under_way.get(state, none).jobs)
+        self._metrics.oldest_waiting_file_age_seconds.set(under_way.get(QUEUED, none).oldest_s)

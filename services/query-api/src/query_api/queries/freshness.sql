@@ -22,6 +22,13 @@ SELECT
 FROM api.freshness
 ORDER BY topic
 
+-- name: complete_through
+-- For the metrics: through when each topic is complete. One that never was is left out.
+SELECT topic, min(complete_through) AS complete_through
+FROM api.partitions
+GROUP BY topic
+HAVING bool_and(complete_through IS NOT NULL)
+
 -- name: stopped_partitions
 -- The partitions that the worker stopped because too much of what they brought was refused.
 SELECT topic, partition, stopped_at, stop_reason AS reason
