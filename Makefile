@@ -1,16 +1,16 @@
 # One thin line per target: the work is done under infra/native/, and CI calls the same targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-export EVENTS FAULTS SEED RUNS ROUNDS ROWS SECONDS STEADY_S PER_SECOND ONLY PEER_FSYNC IDS STATE CACHE ENVIRONMENT PORT_OFFSET FORMAT SERVICE FORCE PYTHON
+export EVENTS FAULTS SEED RUNS ROUNDS ROWS SECONDS STEADY_S PER_SECOND ONLY PEER_FSYNC IDS STATE CACHE ENVIRONMENT PORT_OFFSET FORMAT SERVICE FORCE PROMETHEUS PYTHON
 
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
 CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
-.PHONY: help up init down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries test test-compose test-compose-here check format-check lint types arrows clean
+.PHONY: help up init down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries fetch-prometheus test test-rules test-compose test-compose-here check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=)
+up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=, PROMETHEUS=1)
 	$(NATIVE) up
 init: ## secrets, .env and data/ for `docker compose up` (ENVIRONMENT=production, PORT_OFFSET=)
 	@infra/compose/init.sh
@@ -38,12 +38,16 @@ chaos: ## break everything on a stack of its own and count (EVENTS=, FAULTS=, SE
 	$(CHAOS) chaos $(ARGS)
 chaos-canaries: ## planted bugs, each of which the counting must catch
 	$(CHAOS) canaries $(ARGS)
+fetch-prometheus: ## Debian's Prometheus into .cache, for PROMETHEUS=1 and its tests
+	@infra/native/fetch_prometheus.sh
 test: check test-compose-here ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 test-compose: ## the same end-to-end tests on `docker compose up`, and what only containers have
 	$(IN_ENV) pytest --stack=compose --timeout=600 tests/e2e tests/composed $(ARGS)
 test-compose-here:
 	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then $(MAKE) test-compose ARGS=; else echo "No Docker engine with Compose answers here: the tests in containers were not run."; fi
+test-rules: ## what Prometheus is told: names, alerts, recorded series (infra/prometheus)
+	$(IN_ENV) pytest infra/prometheus
 check: format-check lint types arrows ## format, lint, types, import arrows
 format-check:
 	$(IN_ENV) ruff format --check --quiet .

@@ -8,4 +8,5 @@ pytest_plugins = [
     "support.kafka",
     "support.stack",
     "support.shop",
+    "support.prometheus",
 ]

@@ -3,7 +3,7 @@
 import os
 
 SCRUBBED = ("TILLSTREAM_", "PG")
-MAKE_VARIABLES = frozenset({"STATE", "PORT_OFFSET", "FORMAT", "SERVICE", "FORCE"})
+MAKE_VARIABLES = frozenset({"STATE", "PORT_OFFSET", "FORMAT", "SERVICE", "FORCE", "PROMETHEUS"})
 
 
 def pytest_configure() -> None:

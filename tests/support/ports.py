@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tillstream_native.places import NAMES, Ports
+from tillstream_native.places import NAMES, PROMETHEUS, Ports
 from tillstream_native.preflight import check_ports
 from tillstream_native.system import CannotRun
 
@@ -34,7 +34,7 @@ def free_ports() -> Ports:
     """The same for all ports of a stack."""
     for offset in random.sample(OFFSETS, TRIES):
         ports = Ports(offset)
-        if _take(port for name in NAMES for port in ports.of(name)):
+        if _take(port for name in (*NAMES, PROMETHEUS) for port in ports.of(name)):
             return ports
     raise CannotRun(f"None of {TRIES} port ranges is free.")
 

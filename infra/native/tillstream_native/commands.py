@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tillstream_native.credentials import url_file
-from tillstream_native.places import ELSEWHERE, NAMES, REPOSITORY, Places, Ports
+from tillstream_native.places import ELSEWHERE, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
 from tillstream_native.sample import load_sample
 from tillstream_native.services import callers_settings
 from tillstream_native.stack import Stack, recorded_offset
@@ -31,13 +31,15 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--cache", type=Path, default=Path(os.environ.get("CACHE") or REPOSITORY / ".cache"))
     root.add_argument("--port-offset", type=int, default=os.environ.get("PORT_OFFSET") or None)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("up").set_defaults(run=up)
+    start = commands.add_parser("up")
+    start.add_argument("--prometheus", action="store_true", default=os.environ.get("PROMETHEUS") == "1")
+    start.set_defaults(run=up)
     commands.add_parser("down").set_defaults(run=down)
     shown = commands.add_parser("status")
     shown.add_argument("--format", choices=("table", "json"), default=os.environ.get("FORMAT") or "table")
     shown.set_defaults(run=status)
     log = commands.add_parser("logs")
-    log.add_argument("--service", choices=NAMES, default=os.environ.get("SERVICE") or None)
+    log.add_argument("--service", choices=(*NAMES, PROMETHEUS), default=os.environ.get("SERVICE") or None)
     log.set_defaults(run=logs)
     tool = commands.add_parser("run", help="run a tool that is told where this stack is")
     tool.add_argument("command", nargs=argparse.REMAINDER)
@@ -63,7 +65,8 @@ def stack_of(arguments: argparse.Namespace) -> Stack:
     places = Places(arguments.state.resolve(), arguments.cache.resolve())
     known = recorded_offset(places) if Supervisor(places).running else None
     offset = arguments.port_offset if arguments.port_offset is not None else known or 0
-    return Stack(places, Ports(offset), callers_settings(), Narrator())
+    wants_prometheus = getattr(arguments, "prometheus", False)
+    return Stack(places, Ports(offset), callers_settings(), Narrator(), with_prometheus=wants_prometheus)
 
 
 def say(sentence: str) -> None:
@@ -101,7 +104,7 @@ def status(arguments: argparse.Namespace) -> None:
 def logs(arguments: argparse.Namespace) -> None:
     """The last lines; a terminal goes on seeing new ones until Ctrl-C."""
     places = stack_of(arguments).places
-    names = [arguments.service] if arguments.service else NAMES
+    names = [arguments.service] if arguments.service else [*NAMES, PROMETHEUS]
     files = [str(places.log(name)) for name in names if places.log(name).exists()]
     if not files:
         raise CannotRun(f"There are no logs under {places.logs} yet.")
@@ -159,11 +162,13 @@ def _ingest_url(stack: Stack) -> str:
 def _addresses(stack: Stack) -> str:
     places, ports = stack.places, stack.ports
     ingest, query = _ingest_url(stack), f"http://{LOCALHOST}:{ports.query}"
+    is_watched = any(part.name == PROMETHEUS for part in stack.status())
+    watched = f"\n  Prometheus    http://{LOCALHOST}:{ports.prometheus}/alerts" if is_watched else ""
     return f"""\
   ingest-api    {ingest}/docs
   query-api     {query}/docs
   PostgreSQL    {LOCALHOST}:{ports.postgres}, connection strings in {_short(places.secrets)}
-  Kafka         {LOCALHOST}:{ports.kafka}
+  Kafka         {LOCALHOST}:{ports.kafka}{watched}
   drop files in {_short(places.inbox)}
 
 Try:

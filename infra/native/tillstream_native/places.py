@@ -27,9 +27,10 @@ FILE_WATCHER = "file-watcher"
 SERVERS = (POSTGRES, KAFKA)
 SERVICES = (INGEST_API, ETL_WORKER, FILE_LOADER, QUERY_API, FILE_WATCHER)
 NAMES = (*SERVERS, *SERVICES)
+PROMETHEUS = "prometheus"  # beside the stack, where one asks for it
 # By these a state is known as one; they are made first and deleted last.
 MARKS = frozenset({"run", "secrets"})
-FOLDERS = MARKS | {"data", "kafka", "logs", "postgres"}
+FOLDERS = MARKS | {"data", "kafka", "logs", "postgres", "prometheus"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,10 @@ class Ports:
     def query(self) -> int:
         return 8002 + self.offset
 
+    @property
+    def prometheus(self) -> int:
+        return 9090 + self.offset
+
     def ops(self, service: str) -> int:
         """The port of a service's /metrics and /health."""
         order = (INGEST_API, QUERY_API, ETL_WORKER, FILE_WATCHER, FILE_LOADER)
@@ -70,6 +75,7 @@ class Ports:
             KAFKA: (self.kafka, self.kafka_controller),
             INGEST_API: (self.ingest,),
             QUERY_API: (self.query,),
+            PROMETHEUS: (self.prometheus,),
         }
         return (*own.get(name, ()), *((self.ops(name),) if name in SERVICES else ()))
 
@@ -105,6 +111,10 @@ class Places:
     @property
     def kafka(self) -> Path:
         return self.state / "kafka"
+
+    @property
+    def prometheus(self) -> Path:
+        return self.state / "prometheus"
 
     @property
     def socket(self) -> Path:

@@ -2,9 +2,10 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -19,6 +20,7 @@ from tillstream_native.places import (
     KAFKA,
     NAMES,
     POSTGRES,
+    PROMETHEUS,
     QUERY_API,
     SERVICES,
     Places,
@@ -27,9 +29,10 @@ from tillstream_native.places import (
 from tillstream_native.postgres import Cluster, find_install
 from tillstream_native.preflight import check_disk, check_ports, check_state
 from tillstream_native.processes import tail
+from tillstream_native.prometheus import Prometheus, find_program, require_program
 from tillstream_native.readiness import wait_until_ready
 from tillstream_native.services import Services
-from tillstream_native.supervision import MARK, RUNNING, STOPPED, Supervisor
+from tillstream_native.supervision import DOWN, MARK, RUNNING, STOPPED, Supervisor
 from tillstream_native.system import CannotRun, server_user
 from tillstream_native.tools import find_java
 
@@ -39,7 +42,12 @@ SERVICES_WITHIN_S = 60
 STOP_WITHIN_S = 90
 LEFTOVER_WITHIN_S = 20
 # The doors close first, then what drains, then what it drains into.
-STOP_ORDER = ((FILE_WATCHER, INGEST_API, QUERY_API), (FILE_LOADER, ETL_WORKER), (KAFKA,), (POSTGRES,))
+STOP_ORDER = (
+    (PROMETHEUS, FILE_WATCHER, INGEST_API, QUERY_API),
+    (FILE_LOADER, ETL_WORKER),
+    (KAFKA,),
+    (POSTGRES,),
+)
 
 Say = Callable[[str], None]
 
@@ -55,9 +63,19 @@ class Part:
 
 
 class Stack:
-    """PostgreSQL, Kafka and the five processes under one supervisor, with all state in one folder."""
+    """PostgreSQL, Kafka and the five processes under one supervisor, with all state in one folder; Prometheus where it is
+    wanted, and from then on until `down`."""
 
-    def __init__(self, places: Places, ports: Ports, settings: Mapping[str, str], say: Say) -> None:
+    def __init__(
+        self,
+        places: Places,
+        ports: Ports,
+        settings: Mapping[str, str],
+        say: Say,
+        *,
+        with_prometheus: bool = False,
+    ) -> None:
+        self._with_prometheus = with_prometheus
         self.places = places
         self.ports = ports
         self.supervisor = Supervisor(places)
@@ -68,6 +86,8 @@ class Stack:
     def up(self) -> None:
         """Start what does not run and wait until all is ready. Raises CannotRun with the reason when it is not."""
         check_state(self.places)
+        if self._with_prometheus:
+            require_program(self.places.cache)
         self.places.create()
         with self._alone():
             if self.supervisor.running:
@@ -77,6 +97,9 @@ class Stack:
                 self._start()
             wait_until_ready(SERVICES, self.ports, self.places, SERVICES_WITHIN_S)
             self.say("The five services are ready.")
+            if self._with_prometheus:
+                self._wait(PROMETHEUS, self._prometheus().ready)
+                self.say("Prometheus watches them.")
 
     def down(self) -> None:
         """Stop everything in order and wait for its end; nothing to stop is fine."""
@@ -90,9 +113,11 @@ class Stack:
             self._end_leftovers()
 
     def status(self) -> list[Part]:
-        """All parts, running or not."""
+        """All parts, running or not; Prometheus where it runs or is wanted."""
         states = self.supervisor.states()
-        parts = ((name, *states.get(name, (STOPPED, None))) for name in NAMES)
+        is_watched = self._with_prometheus or states.get(PROMETHEUS, (STOPPED, None))[0] not in DOWN
+        names = (*NAMES, PROMETHEUS) if is_watched else NAMES
+        parts = ((name, *states.get(name, (STOPPED, None))) for name in names)
         return [Part(name, pid, state, self.ports.of(name)) for name, state, pid in parts]
 
     def dsn(self, role: str) -> str:
@@ -104,13 +129,31 @@ class Stack:
         if is_new:
             self._end_leftovers()
             check_disk(self.places.state)
-            check_ports({port: name for name in NAMES for port in self.ports.of(name)})
+            self._check_ports(NAMES)
+        if self._with_prometheus:
+            self._prepare_prometheus(is_new=is_new)
         cluster, broker = self._cluster(), self._broker()
         services = Services(self.places, self.ports, self._settings)
         if is_new:
             self._launch(cluster, broker, services)
         self._start_servers(cluster, broker, services)
-        self.supervisor.start(SERVICES)
+        self.supervisor.start((*SERVICES, PROMETHEUS) if self._with_prometheus else SERVICES)
+
+    def _check_ports(self, names: Iterable[str]) -> None:
+        check_ports({port: name for name in names for port in self.ports.of(name)})
+
+    def _prepare_prometheus(self, *, is_new: bool) -> None:
+        state, _ = self.supervisor.states().get(PROMETHEUS, (STOPPED, None))
+        if not is_new and PROMETHEUS not in self.supervisor.states():
+            raise CannotRun("This stack was started by a release without Prometheus; `make down` first.")
+        if state in DOWN:
+            self._check_ports([PROMETHEUS])
+            self._prometheus().configure()
+
+    def _prometheus(self) -> Prometheus:
+        binary = find_program("prometheus", self.places.cache) or Path("prometheus")
+        targets = {name: self.ports.ops(name) for name in SERVICES}
+        return Prometheus(self.places.prometheus, binary, self.ports.prometheus, targets)
 
     def _cluster(self) -> Cluster:
         user = server_user()
@@ -129,7 +172,8 @@ class Stack:
         cluster.create()
         cluster.configure({})
         write_urls(self.places.secrets, cluster)
-        self.supervisor.configure([cluster.program(), broker.program(), *services.programs()])
+        prometheus = self._prometheus().program()  # always known to the supervisor, so that it can come later
+        self.supervisor.configure([cluster.program(), broker.program(), *services.programs(), prometheus])
         self.supervisor.launch()
 
     def _start_servers(self, cluster: Cluster, broker: Broker, services: Services) -> None:

@@ -106,7 +106,8 @@ class Supervisor:
 
     def stop(self, names: Iterable[str], within_s: float) -> None:
         """Stop programs at the same time and wait for their end; each is killed after its own patience."""
-        asked = [name for name in names if self.states()[name][0] not in DOWN]
+        states = self.states()
+        asked = [name for name in names if name in states and states[name][0] not in DOWN]
         for name in asked:
             self._call("stopProcess", name, False)
         deadline = time.monotonic() + within_s

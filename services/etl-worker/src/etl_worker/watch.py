@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from operator import attrgetter
 
 from psycopg import AsyncConnection
@@ -31,6 +32,10 @@ class ApplyWatch:
         self._metrics = metrics
         self._clock = clock
         self._sql = load("etl_worker", "parked.sql")
+        for entity, outcome in product(
+            Entity, OutcomeKind
+        ):  # from 0 on: Prometheus sees the first ones as a rise
+            metrics.applied_records.labels(entity, outcome)
         self._parked = {
             parent: Fading(metrics.parked_rows.labels(parent), clock, COUNTS_FOR_S) for parent in _PARENTS
         }

@@ -94,6 +94,9 @@ class IngestBatch:
         self._shop_timezone = shop_timezone
         self._metrics = metrics
         self._policy = policy
+        for entity in TOPIC_OF:  # from 0 on, or Prometheus would not see the first ones as a rise
+            metrics.ingest_accepted_records.labels(entity)
+            metrics.ingest_unacknowledged_records.labels(entity)
 
     async def run(self, batch: Batch) -> Result | AllAccepted:
         """May be repeated: what has an id of its own, or a key, gets the same message ids again.

@@ -13,6 +13,7 @@ from tillstream.observe.metrics import Metrics
 
 # A worker measures every second, and readers call what is older than this unknown (the view api.partitions).
 UNMEASURED_AFTER_S = 10.0
+SERVERS = ("postgres", "kafka")
 
 
 class Lag(NamedTuple):
@@ -73,6 +74,8 @@ class MetricsWatch(LoopWatch):
         self._clock = clock
         self._progress = progress
         self._measured: dict[Place, _Measured] = {}
+        for server in SERVERS:  # from the start on, or nobody could tell from its absence that all is well
+            health.dependency(server)
 
     @override
     def turned(self) -> None:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from tillstream.errors import TransactionConflict
 from tillstream.kafka.records import Place
-from tillstream.kafka.watch import UNMEASURED_AFTER_S, Lag, MetricsWatch
+from tillstream.kafka.watch import SERVERS, UNMEASURED_AFTER_S, Lag, MetricsWatch
 from tillstream.observe.definitions import Process
 from tillstream.observe.health import Health
 from tillstream.observe.metrics import Metrics
@@ -112,6 +112,8 @@ def test_where_nobody_knows_since_when_the_lag_counts_from_the_first_look() -> N
 
 async def test_a_server_that_is_away_makes_the_process_unready() -> None:
     scraped = Scraped()
+    waits = [scraped.value("tillstream_waiting_for_dependency", dependency=name) for name in SERVERS]
+    assert waits == [0, 0]
     scraped.watch.waiting("postgres", "connection refused")
     assert (await scraped.health.ready()).problems == {"postgres": "connection refused"}
     scraped.watch.reached("postgres")

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from etl_worker.file_loader.jobs import Statement, UnderWay
 from tillstream.apply.engine import Applied
 from tillstream.clock import Clock
+from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.errors import TillstreamError
 from tillstream.observe.health import Progress
@@ -28,8 +30,15 @@ class LoadWatch:
         self._metrics = metrics
         self._clock = clock
         self._progress = progress
-        for state in ENDINGS:  # from 0 on, or Prometheus would not see the first one as a rise
+        self._count_from_zero()
+
+    def _count_from_zero(self) -> None:
+        """Prometheus does not see it as a rise where a counter comes into being at 427."""
+        for state in ENDINGS:
             self._metrics.files_ended.labels(state)
+        for kind, (outcome, column) in product(Entity, _COLUMN_OF.items()):
+            self._metrics.applied_records.labels(kind, outcome)
+            self._metrics.file_rows.labels(kind, column)
 
     def pulse(self) -> None:
         """The loader is alive."""
