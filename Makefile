@@ -9,7 +9,7 @@ CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
 .PHONY: help up init down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries fetch-prometheus test test-rules test-compose test-compose-here check format-check lint types arrows clean
 help: ## what one can do here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=, PROMETHEUS=1)
 	$(NATIVE) up
 init: ## secrets, .env and data/ for `docker compose up` (ENVIRONMENT=production, PORT_OFFSET=)

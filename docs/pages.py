@@ -22,8 +22,8 @@ SETTINGS_HEAD = f"""\
 
 All settings are environment variables. A secret may also stand in a file: `<NAME>{FILE_SUFFIX}` is then the path, and one of
 the two is set, not both. An empty variable counts as not set. A process that misses one, or does not understand
-it, says so in one sentence and ends with exit code 78. A name that no process knows is not noticed. `make up` hands those of
-its own environment to every process, and the stack's own ports, folders and secrets win ([how](../infra/native/README.md)).
+it, says so in one sentence and ends with exit code 78. A name that no process knows is not
+noticed by the processes; `make up` warns of it. It hands those of its own environment to every process, and the stack's own ports, folders and secrets win ([how](../infra/native/README.md)).
 This page is made by `python docs/pages.py`.
 """
 METRICS_HEAD = """\

@@ -15,6 +15,7 @@ from tillstream_native.commands import parser
 from tillstream_native.credentials import load_passwords, write_urls
 from tillstream_native.places import MARKS, NAMES, REPOSITORY, Places
 from tillstream_native.postgres import Cluster
+from tillstream_native.services import misspelt
 
 pytestmark = pytest.mark.unit
 
@@ -183,3 +184,23 @@ def test_secrets_are_random_kept_and_closed_to_others(tmp_path: Path) -> None:
     assert len(set(first.values())) == len(first)
     write_urls(tmp_path, Cluster(tmp_path, tmp_path, 1, first))
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_misspelt_setting_is_told_of_with_the_one_that_is_meant() -> None:
+    right = ["TILLSTREAM_BATCH_RECORDS", "TILLSTREAM_DATABASE_URL_FILE", "TILLSTREAM_ENV"]
+    assert misspelt(right) == []
+    said = misspelt([*right, "TILLSTREAM_BATCH_RECORD", "TILLSTREAM_ZZZ"])
+    assert said == [
+        "No process knows TILLSTREAM_BATCH_RECORD, and nothing heeds it: is TILLSTREAM_BATCH_RECORDS meant?",
+        "No process knows TILLSTREAM_ZZZ, and nothing heeds it.",
+    ]
+
+
+def test_up_warns_of_a_misspelt_setting_before_it_starts_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TILLSTREAM_FILE_PARALEL", "2")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "holiday.jpg").touch()
+    assert run(monkeypatch, tmp_path / "taken", "up") == 1
+    assert "is TILLSTREAM_FILE_PARALLEL meant?" in capsys.readouterr().out

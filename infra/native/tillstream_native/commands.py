@@ -12,7 +12,7 @@ from pathlib import Path
 from tillstream_native.credentials import url_file
 from tillstream_native.places import ELSEWHERE, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
 from tillstream_native.sample import load_sample
-from tillstream_native.services import callers_settings
+from tillstream_native.services import callers_settings, misspelt
 from tillstream_native.stack import Stack, recorded_offset
 from tillstream_native.supervision import Supervisor
 from tillstream_native.system import LOCALHOST, CannotRun, server_user
@@ -76,6 +76,8 @@ def say(sentence: str) -> None:
 def up(arguments: argparse.Namespace) -> None:
     """Start everything, load the sample shop once, and say where things are."""
     stack = stack_of(arguments)
+    for sentence in misspelt(callers_settings()):
+        say(f"WARNING: {sentence}")
     stack.up()
     jobs = load_sample(stack.places, stack.ports.query, SAMPLE_WITHIN_S)
     rows = sum(int(job["rows"]) for job in jobs)
