@@ -5,9 +5,10 @@ export EVENTS FAULTS SEED RUNS ROUNDS ROWS SECONDS STEADY_S PER_SECOND ONLY PEER
 
 IN_ENV := @infra/native/bootstrap.sh
 NATIVE := $(IN_ENV) python -m tillstream_native
+IN_AIRFLOW := infra/airflow/bootstrap.sh
 CHAOS := $(IN_ENV) env PYTHONPATH=infra/native:tests python -m faults
 
-.PHONY: help up init down status logs demo quarantine partitions bench bench-worker bench-ingest figures chaos chaos-canaries fetch-prometheus test test-rules test-compose test-compose-here check format-check lint types arrows clean
+.PHONY: help up init down status logs demo quarantine partitions dag airflow bench bench-worker bench-ingest figures chaos chaos-canaries fetch-prometheus test test-dags test-rules test-compose test-compose-here check format-check lint types arrows clean
 help: ## what one can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 up: ## start the shop on this machine, the sample loaded (STATE=, PORT_OFFSET=, PROMETHEUS=1)
@@ -26,6 +27,12 @@ quarantine: ## what was refused: look at it, mend it, apply it again (ARGS='list
 	$(NATIVE) run tillstream quarantine $(ARGS)
 partitions: ## how far each partition is; let a stopped one go on (ARGS='list', ARGS=--help)
 	$(NATIVE) run tillstream partitions $(ARGS)
+dag: ## run the nightly DAG once on the stack that runs (STATE=, ARGS=--help)
+	$(NATIVE) run $(IN_AIRFLOW) python infra/airflow/native.py dag $(ARGS)
+airflow: ## Airflow with its UI beside the stack that runs, until Ctrl-C (STATE=)
+	$(NATIVE) run $(IN_AIRFLOW) python infra/airflow/native.py standalone
+test-dags: ## types and tests of dags/ in an environment with Airflow, on a stack of its own (ARGS=)
+	@$(IN_AIRFLOW) sh -c 'MYPYPATH=dags mypy dags && pytest -c dags/tests/pytest.ini dags/tests $(ARGS)'
 bench: ## every row beside its peer into docs/benchmarks.md (RUNS=5 EVENTS= ROWS= ONLY='worker sink'), an hour or more
 	$(IN_ENV) python bench/rows.py
 bench-worker: ## the worker on a backlog beside a raw COPY (EVENTS=1000000 RUNS=5 IDS=random)

@@ -16,7 +16,17 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[1]
 NOT_OURS = frozenset(
-    {".git", ".venv", ".cache", ".local", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+    {
+        ".git",
+        ".venv",
+        ".venv-airflow",
+        ".cache",
+        ".local",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".pytest_cache",
+        ".hypothesis",
+    }
 )
 TEXTS = frozenset(
     {".py", ".sql", ".md", ".sh", ".toml", ".in", ".yaml", ".yml", ".xml", ".properties", ".conf"}

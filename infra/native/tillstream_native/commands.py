@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tillstream_native.credentials import url_file
 from tillstream_native.places import ELSEWHERE, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
-from tillstream_native.sample import load_sample
+from tillstream_native.sample import copy_to_raw, load_sample
 from tillstream_native.services import callers_settings, misspelt
 from tillstream_native.stack import Stack, recorded_offset
 from tillstream_native.supervision import Supervisor
@@ -79,6 +79,7 @@ def up(arguments: argparse.Namespace) -> None:
     for sentence in misspelt(callers_settings()):
         say(f"WARNING: {sentence}")
     stack.up()
+    copy_to_raw(stack.places)
     jobs = load_sample(stack.places, stack.ports.query, SAMPLE_WITHIN_S)
     rows = sum(int(job["rows"]) for job in jobs)
     stack.say(f"The sample shop is loaded: {len(jobs)} files, {rows} rows.")
@@ -123,6 +124,8 @@ def run(arguments: argparse.Namespace) -> None:
         "STATE": str(stack.places.state),
         "PORT_OFFSET": str(stack.ports.offset),
         "TILLSTREAM_INGEST_URL": _ingest_url(stack),
+        "TILLSTREAM_QUERY_URL": _query_url(stack),
+        "TILLSTREAM_DATA_DIR": str(stack.places.data),
         "TILLSTREAM_KAFKA_BOOTSTRAP": f"{LOCALHOST}:{stack.ports.kafka}",
         "TILLSTREAM_OPERATOR_DATABASE_URL_FILE": str(url_file(stack.places.secrets, "tillstream_operator")),
     }
@@ -161,9 +164,13 @@ def _ingest_url(stack: Stack) -> str:
     return f"http://{LOCALHOST}:{stack.ports.ingest}"
 
 
+def _query_url(stack: Stack) -> str:
+    return f"http://{LOCALHOST}:{stack.ports.query}"
+
+
 def _addresses(stack: Stack) -> str:
     places, ports = stack.places, stack.ports
-    ingest, query = _ingest_url(stack), f"http://{LOCALHOST}:{ports.query}"
+    ingest, query = _ingest_url(stack), _query_url(stack)
     is_watched = any(part.name == PROMETHEUS for part in stack.status())
     watched = f"\n  Prometheus    http://{LOCALHOST}:{ports.prometheus}/alerts" if is_watched else ""
     return f"""\

@@ -30,7 +30,7 @@ NAMES = (*SERVERS, *SERVICES)
 PROMETHEUS = "prometheus"  # beside the stack, where one asks for it
 # By these a state is known as one; they are made first and deleted last.
 MARKS = frozenset({"run", "secrets"})
-FOLDERS = MARKS | {"data", "kafka", "logs", "postgres", "prometheus"}
+FOLDERS = MARKS | {"airflow", "data", "kafka", "logs", "postgres", "prometheus"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,11 @@ class Places:
     @property
     def inbox(self) -> Path:
         return self.data / "input"
+
+    @property
+    def raw(self) -> Path:
+        """What the nightly DAG loads."""
+        return self.data / "raw"
 
     @property
     def run(self) -> Path:

@@ -43,6 +43,18 @@ def load_sample(places: Places, query_port: int, within_s: float, sample: Path =
         time.sleep(POLL_S)
 
 
+def copy_to_raw(places: Places, sample: Path = SAMPLE) -> None:
+    """Give the nightly DAG the sample to load, the first time; from then on the folder belongs to the shop."""
+    if places.raw.exists():
+        return
+    half = places.data / ".raw.half"  # whole or not at all, also where the copying is cut short
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir()
+    for file in sample.glob("*.csv"):
+        shutil.copyfile(file, half / file.name)
+    half.rename(places.raw)
+
+
 def drop(file: Path, places: Places) -> None:
     """Put a copy into the input folder under its name, whole from the first moment."""
     half = places.data / f".{file.name}.half"
