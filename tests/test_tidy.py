@@ -86,6 +86,9 @@ def sleeps(path: Path, source: str) -> Iterable[Finding]:
         pytest.param(
             lambda path, source: tidy.stray_arrows(path, ast.parse(source)), False, id="only_app_builds_adapters"
         ),
+        pytest.param(
+            lambda path, source: tidy.stray_dag_imports(path, ast.parse(source)), None, id="dags_know_http_and_sql_only"
+        ),
         pytest.param(sleeps, None, id="tests_do_not_sleep"),
         pytest.param(on_tree(tidy.left_out_tests), True, id="tests_are_not_left_out"),
         pytest.param(
@@ -183,6 +186,12 @@ PLANTED = {
     ),
     "app_used_by_a_use_case": (stray, "services/one/src/one/work.py", "from one import app\n", 1),
     "routes_used_by_a_use_case": (stray, "services/one/src/one/work.py", "from one.routes import door\n", 1),
+    "dag_with_code_of_ours": (
+        lambda path, source: tidy.stray_dag_imports(path, ast.parse(source)), "dags/a.py", "from tillstream.db import tables\n", 1
+    ),
+    "dag_with_a_service": (
+        lambda path, source: tidy.stray_dag_imports(path, ast.parse(source)), "dags/b/a.py", "import query_api.app\n", 1
+    ),
     "left_for_later": (lambda _, text: tidy.left_for_later(text), "a.md", "TO{}: tidy up\n".format("DO"), 1),
     "address_in_lock": (
         lambda _, text: tidy.loose_pins(text), "a.txt", "--index-url https://example.org/simple\n", 1

@@ -21,6 +21,9 @@ NAIVE_ALWAYS = frozenset({"utcnow", "utcfromtimestamp", "today"})
 NAIVE_WITHOUT_ZONE = {"now": 0, "fromtimestamp": 1}  # how many arguments may come before the zone
 DATE_CLASSES = frozenset({"datetime", "date"})
 ADAPTERS = ("aiokafka", "tillstream.kafka.aio", "tillstream.db.connections")
+NOT_FOR_DAGS = frozenset(
+    {"tillstream", "tillstream_native", "ingest_api", "etl_worker", "query_api", "file_watcher"}
+)
 REQUIREMENT = re.compile(r"^[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?==")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -144,6 +147,15 @@ def stray_arrows(path: Path, tree: ast.Module) -> Iterator[Finding]:
             yield Finding(line, f"{module} is used by __main__ only")
         if path.stem != "app" and not is_edge and "routes" in own:
             yield Finding(line, f"{module} is the edge; only app uses it")
+
+
+def stray_dag_imports(path: Path, tree: ast.AST) -> Iterator[Finding]:
+    """Code of ours in a DAG: the DAGs know HTTP and SQL only."""
+    if path.parts[0] != "dags":
+        return
+    for line, module in _imported(tree):
+        if module.split(".")[0] in NOT_FOR_DAGS:
+            yield Finding(line, f"{module} is not for DAGs, which know HTTP and SQL only")
 
 
 def left_for_later(text: str) -> Iterator[Finding]:

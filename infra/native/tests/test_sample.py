@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tillstream_native.places import Places
-from tillstream_native.sample import load_sample
+from tillstream_native.sample import SAMPLE, copy_to_raw, load_sample
 from tillstream_native.system import LOCALHOST, CannotRun
 
 pytestmark = pytest.mark.unit
@@ -158,3 +158,30 @@ def test_sample_that_fails_says_why(desk: Desk, port: int, sample: Path) -> None
     desk.error = "The disk is full."
     with pytest.raises(CannotRun, match=r"users\.csv failed: The disk is full\."):
         load_sample(desk.places, port, WITHIN_S, sample)
+
+
+def test_the_folder_of_the_nightly_run_gets_the_sample_once_and_is_the_shops_own_then(tmp_path: Path) -> None:
+    places = Places(tmp_path / "state", tmp_path / "cache")
+    places.create()
+
+    copy_to_raw(places)
+
+    assert {file.name: file.read_bytes() for file in places.raw.iterdir()} == {
+        file.name: file.read_bytes() for file in SAMPLE.glob("*.csv")
+    }
+    (places.raw / "users.csv").write_bytes(CLEAN)
+    (places.raw / "events.csv").unlink()
+    copy_to_raw(places)
+    assert (places.raw / "users.csv").read_bytes() == CLEAN
+    assert not (places.raw / "events.csv").exists()
+
+
+def test_a_copy_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    places = Places(tmp_path / "state", tmp_path / "cache")
+    places.create()
+    (places.data / ".raw.half").mkdir()
+    (places.data / ".raw.half" / "stale.csv").write_bytes(CLEAN)
+
+    copy_to_raw(places)
+
+    assert not (places.raw / "stale.csv").exists()

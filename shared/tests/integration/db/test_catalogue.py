@@ -82,7 +82,7 @@ def test_migrations_from_nothing_give_what_the_models_declare(database: Database
         "ALTER TABLE shop.users ALTER COLUMN name DROP NOT NULL",
         "DROP INDEX shop.orders_by_user",
         "ALTER TABLE shop.order_items ALTER CONSTRAINT order_items_product_id_fkey NOT ENFORCED",
-        "ALTER TABLE shop.products ALTER COLUMN price TYPE numeric(12, 3)",
+        "ALTER TABLE shop.file_jobs ALTER COLUMN lease_pid TYPE bigint",  # in no view, which would forbid it
     ],
 )
 def test_a_planted_drift_is_seen(database: Database, drift: str) -> None:
@@ -186,6 +186,16 @@ def test_another_time_zone_is_refused_until_it_is_asked_for(database: Database) 
         ("tillstream_reader", "SET transaction_read_only = off; CREATE TABLE api.mine (id int)"),
         ("tillstream_reader", "SET transaction_read_only = off; CREATE TEMPORARY TABLE mine (id int)"),
         ("tillstream_reports", "SELECT * FROM shop.users"),
+        ("tillstream_reports", "INSERT INTO api.users VALUES (1, now())"),
+        ("tillstream_reports", "DELETE FROM api.events"),
+        ("tillstream_reports", "CREATE OR REPLACE VIEW api.users AS SELECT 1 AS user_id"),
+        ("tillstream_reports", "DROP VIEW api.orders"),
+        ("tillstream_reports", "CREATE TABLE api.mine (id int)"),
+        ("tillstream_reports", "CREATE TABLE shop.mine (id int)"),
+        ("tillstream_reports", "CREATE TABLE public.mine (id int)"),
+        ("tillstream_reports", "CREATE TEMPORARY TABLE mine (id int)"),
+        ("tillstream_reports", "SET ROLE tillstream_owner"),
+        ("tillstream_reader", "SELECT * FROM reports.mine"),
     ],
 )
 def test_no_role_may_do_more_than_its_part(database: Database, role: str, statement: str) -> None:
@@ -193,6 +203,24 @@ def test_no_role_may_do_more_than_its_part(database: Database, role: str, statem
     dsn = database.server.dsn(database.name, role)
     with psycopg.connect(dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
+
+
+def test_reports_may_make_what_it_wants_in_its_own_schema(database: Database) -> None:
+    migrate(database.server, database.name)
+    with psycopg.connect(database.reports_dsn) as connection:
+        for name in ("users", "products", "orders", "order_items", "events"):
+            view, source = sql.Identifier("reports", name), sql.Identifier("api", name)
+            connection.execute(sql.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(view, source))
+            assert connection.execute(sql.SQL("SELECT count(*) FROM {}").format(view)).fetchone() == (0,)
+
+
+def test_no_view_of_the_records_tells_who_a_user_is(database: Database) -> None:
+    with psycopg.connect(database.owner_dsn) as connection:
+        personal = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = 'api' AND column_name IN ('name', 'email', 'email_key')"
+        )
+        assert personal.fetchall() == []
 
 
 def test_a_right_to_all_addresses_that_was_granted_once_is_taken_back(database: Database) -> None:
