@@ -32,7 +32,7 @@ dag: ## run the nightly DAG once on the stack that runs (STATE=, ARGS=--help)
 airflow: ## Airflow with its UI beside the stack that runs, until Ctrl-C (STATE=)
 	$(NATIVE) run $(IN_AIRFLOW) python infra/airflow/native.py standalone
 test-dags: ## types and tests of dags/ in an environment with Airflow, on a stack of its own (ARGS=)
-	@$(IN_AIRFLOW) sh -c 'MYPYPATH=dags mypy dags && pytest -c dags/tests/pytest.ini dags/tests $(ARGS)'
+	@$(IN_AIRFLOW) sh -c 'MYPYPATH=dags:dags/tests mypy dags && pytest -c dags/tests/pytest.ini dags/tests $(ARGS)'
 bench: ## every row beside its peer into docs/benchmarks.md (RUNS=5 EVENTS= ROWS= ONLY='worker sink'), an hour or more
 	$(IN_ENV) python bench/rows.py
 bench-worker: ## the worker on a backlog beside a raw COPY (EVENTS=1000000 RUNS=5 IDS=random)

@@ -98,6 +98,8 @@ class Doors:
             asked_for = None
             try:
                 response = request()
+            except httpx.LocalProtocolError as error:  # the file has not as many bytes as it had
+                raise Unavailable(f"{who} was not sent a whole request: {error}") from error
             except httpx.TransportError as error:
                 problem = f"did not answer: {error or type(error).__name__}"
             else:

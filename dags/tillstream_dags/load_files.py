@@ -8,7 +8,8 @@ by the next run that a person starts.
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,10 +30,10 @@ SOURCE = "shop"
 KEY_PREFIX = "ecommerce_etl_pipeline"
 # How often a file that failed may be sent once more without a change in it.
 MAX_ATTEMPTS = 20
-POLL_S = 0.5
+POLL_S = 0.2
 MAX_POLL_S = 5.0
 # The sweep looks for missing parents once a second; who still waits after this long waits for something else.
-PARKED_WITHIN_S = 15.0
+PARKED_WITHIN_S = 5.0
 # An older time of the last write is that of an archive or an image which keeps no times.
 OLDEST_WRITE = datetime(2000, 1, 1, tzinfo=UTC)
 LOADED = frozenset({"loaded", "loaded_with_rejects", "duplicate"})
@@ -118,9 +119,8 @@ def _send(
     key = f"{KEY_PREFIX}:{moment.isoformat()}:{digest}"
     for attempt in range(1, MAX_ATTEMPTS + 1):
         upload = Upload(path, SOURCE, moment, key if attempt == 1 else f"{key}:{attempt}")
-        answer = doors.send(upload, deadline)
-        if _look(path) != seen:
-            raise Unavailable(f"{path} was written while it was sent.")
+        with _unwritten(path, seen):
+            answer = doors.send(upload, deadline)
         job_id = str(answer["job_id"])
         if not answer["repeated"]:
             _log.info("Sent %s as of %s: job %s.", path.name, moment.isoformat(), job_id)
@@ -131,6 +131,16 @@ def _send(
             return job_id
         _log.info("An earlier attempt failed and is made again: %s", statement(job))
     raise Refused(f"{path.name} failed {MAX_ATTEMPTS} times without a change in it.")
+
+
+@contextmanager
+def _unwritten(path: Path, seen: _Seen) -> Iterator[None]:
+    """Raises Unavailable where the file changes meanwhile, whatever else that leads to."""
+    try:
+        yield
+    finally:
+        if _look(path) != seen:
+            raise Unavailable(f"{path} was written while it was sent.")
 
 
 def _look(path: Path) -> _Seen:
