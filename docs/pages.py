@@ -26,6 +26,17 @@ it, says so in one sentence and ends with exit code 78. A name that no process k
 noticed by the processes; `make up` warns of it. It hands those of its own environment to every process, and the stack's own ports, folders and secrets win ([how](../infra/native/README.md)).
 This page is made by `python docs/pages.py`.
 """
+DAGS = """\
+## The nightly DAG
+
+Read by its tasks from the environment of Airflow, which has a connection `tillstream_reports` besides ([how](../dags/README.md)).
+
+| Variable | Default | Meaning |
+| --- | --- | --- |
+| `TILLSTREAM_INGEST_URL` | **required** | Where ingest-api is reached. |
+| `TILLSTREAM_QUERY_URL` | **required** | Where query-api is reached. |
+| `TILLSTREAM_DATA_DIR` | **required** | The directory with raw/, which is read, and output/, which is written. |
+"""
 METRICS_HEAD = """\
 # Metrics
 
@@ -49,6 +60,7 @@ def settings_page() -> str:
     parts = [SETTINGS_HEAD, _settings_table(COMMON_TITLE, ServiceSettings, {})]
     common = ServiceSettings.model_fields
     parts += [_settings_table(title, each, common) for title, each in _settings_classes()]
+    parts.append(DAGS)
     return "\n".join(parts)
 
 

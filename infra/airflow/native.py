@@ -33,14 +33,15 @@ def home_of(state: Path) -> Path:
 
 def environment(state: Path) -> dict[str, str]:
     """What every Airflow process needs of this stack."""
-    reports = (state / "secrets" / "tillstream_reports.url").read_text().strip()
     return {
         **os.environ,
         "AIRFLOW_HOME": str(home_of(state)),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW_CONN_TILLSTREAM_REPORTS": reports,
+        # As in a container: the password stands in a file, and in no process's environment.
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(_connections(state))}),
     }
 
 
@@ -64,6 +65,14 @@ def standalone_environment(state: Path, offset: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(WORKER_LOG_PORT + offset),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(TRIGGER_LOG_PORT + offset),
     }
+
+
+def _connections(state: Path) -> Path:
+    """The file in which Airflow finds its way to the shop's database."""
+    reports = (state / "secrets" / "tillstream_reports.url").read_text().strip()
+    file = home_of(state) / "connections.json"
+    _write_secret(file, json.dumps({"tillstream_reports": reports}))
+    return file
 
 
 def _metadata(state: Path) -> str:
