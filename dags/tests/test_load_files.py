@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.desk import Answer, Desk
+from support.desk import KINDS, Answer, Desk
 from support.native import SAMPLE
 
 from tillstream_dags.doors import Doors, Json
 from tillstream_dags.errors import Refused, Unavailable
-from tillstream_dags.load_files import FILES, Limits, load_files
+from tillstream_dags.load_files import Limits, load_files
 
 pytestmark = pytest.mark.unit
 
-NAMES = [name for name, _ in FILES]
+NAMES = list(KINDS)
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
 LATER = datetime(2024, 2, 2, tzinfo=UTC)
 WITHIN_S = 20.0
