@@ -47,7 +47,7 @@ chaos-canaries: ## planted bugs, each of which the counting must catch
 	$(CHAOS) canaries $(ARGS)
 fetch-prometheus: ## Debian's Prometheus into .cache, for PROMETHEUS=1 and its tests
 	@infra/native/fetch_prometheus.sh
-test: check test-compose-here ## check, then every test this machine can run (ARGS=…)
+test: check test-dags test-compose-here ## check, then every test this machine can run (ARGS=…)
 	$(IN_ENV) pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 test-compose: ## the same end-to-end tests on `docker compose up`, and what only containers have
 	$(IN_ENV) pytest --stack=compose --timeout=600 tests/e2e tests/composed $(ARGS)

@@ -131,7 +131,7 @@ def run_composed(
         ["make", "-s", "init", f"PORT_OFFSET={offset}"], cwd=place, check=True, timeout=COMMAND_WITHIN_S
     )
     with (place / ".env").open("a") as file:
-        file.write(f"COMPOSE_PROJECT_NAME={project}\nTILLSTREAM_VERSION={project}\n")
+        file.write(f"COMPOSE_PROJECT_NAME={project}\nTILLSTREAM_VERSION={project}\nAIRFLOW_PAUSED=true\n")
     (place / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     stack = ComposedStack(place, offset, project, files)
     try:
