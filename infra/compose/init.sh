@@ -1,7 +1,7 @@
 #!/bin/sh
 # What `docker compose up` needs and no repository may hold: `.env`, `secrets/` and the data folder. Safe to run again: what is there is kept.
 #   init.sh            for a machine of one's own: TILLSTREAM_ENV=development, Airflow's login is admin / admin123
-#   ENVIRONMENT=production   no password that anybody knows
+#   ENVIRONMENT=production   no password that anybody knows; once there is a `.env`, its TILLSTREAM_ENV is what holds without this
 #   PORT_OFFSET=100    every published port moved by that much
 #   TARGET=folder      where to write, instead of the repository
 set -eu
@@ -9,7 +9,8 @@ set -eu
 umask 077
 here=$(cd "$(dirname "$0")/../.." && pwd)
 target=${TARGET:-$here}
-env_name=${ENVIRONMENT:-development}
+settled=$(sed -n 's/^TILLSTREAM_ENV=//p' "$target/.env" 2>/dev/null | tail -n 1)
+env_name=${ENVIRONMENT:-${settled:-development}}
 offset=${PORT_OFFSET:-0}
 secrets=$target/secrets
 random_bytes=24

@@ -116,6 +116,14 @@ def test_the_development_login_is_known_and_the_one_for_production_is_not(
     assert len(login) == PASSWORD_LENGTH
 
 
+def test_a_login_that_is_made_again_fits_the_environment_of_the_settings(tmp_path: Path) -> None:
+    init(tmp_path, ENVIRONMENT="production")
+    (tmp_path / "secrets" / "airflow_logins.json").unlink()
+    assert init(tmp_path).returncode == 0
+    login = json.loads((tmp_path / "secrets" / "airflow_logins.json").read_text())["admin"]
+    assert len(login) == PASSWORD_LENGTH
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
