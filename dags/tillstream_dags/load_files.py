@@ -1,8 +1,8 @@
 """`load_csv_to_database`: the files of `raw/` go through the upload door, and their statements are judged.
 
 Safe to run again at any time. The key of an upload says which bytes they are and which moment they describe, so a
-retry, a cleared task or a second run finds its jobs again instead of loading twice; only a job that failed is begun anew,
-by the next run that a person starts.
+retry, a cleared task or a second run finds its jobs again instead of loading twice; only a job that failed or found no
+header that it knows is begun anew, when a person clears the task or starts another run.
 """
 
 import hashlib
@@ -79,8 +79,8 @@ def load_files(
     """Send the five files, wait until their jobs are settled, and return the jobs in the order of the files.
 
     `as_of` is the moment that the files describe at the latest; a file that was written before describes that earlier
-    one. Raises Refused for a file that is missing, failed, was taken for another kind, or has too many rejected or
-    parked rows; Unavailable where it did not end in time.
+    one. Raises Refused for a file that failed, was taken for another kind, or has too many rejected or parked rows;
+    Unavailable where one is missing, was written meanwhile, or did not end in time.
     """
     deadline = time.monotonic() + limits.within_s
     paths = [raw / name for name, _ in FILES]
