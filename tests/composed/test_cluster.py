@@ -11,13 +11,13 @@ import pytest
 from composed.test_life import EVENTS, RECOVERS_WITHIN_S, batch, post_until_taken, stored
 from e2e.driver import Shop, eventually
 from support.composed import ComposedStack, docker, run_composed
+from tillstream.contracts.topics import RECORD_PARTITIONS
 
 pytestmark = pytest.mark.e2e
 
 FILES = ("compose.yaml", "compose.cluster.yaml")
 BROKERS = ("kafka", "kafka-2", "kafka-3")
 REPLICAS = 3
-PARTITIONS = 12
 AIRFLOW_PARTS = ("airflow", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 
 
@@ -60,7 +60,7 @@ async def test_topics_have_three_copies_of_which_two_must_be_written(cluster: Co
         "--describe",
         "--topic=shop.events.v1",
     )
-    assert described.count("Partition: ") == PARTITIONS
+    assert described.count("Partition: ") == RECORD_PARTITIONS
     assert f"ReplicationFactor: {REPLICAS}" in described
     for broker in BROKERS:
         properties = docker("exec", cluster.container(broker), "env")

@@ -15,9 +15,8 @@ pytestmark = pytest.mark.e2e
 
 SERVED = ("ingest-api", "query-api", "etl-worker", "file-loader", "file-watcher")
 SERVERS = ("postgres", "kafka", "prometheus", "airflow")
-RECOVERS_WITHIN_S = (
-    240  # Airflow alone takes half a minute to start, and a container that ends again and again waits longer
-)
+# Airflow alone takes half a minute to start, and a container that ends again and again waits longer.
+RECOVERS_WITHIN_S = 240
 PARTNER_UID = 4711
 EVENTS = 200
 

@@ -25,7 +25,6 @@ COMMAND_WITHIN_S = 300
 IMAGES = ("ingest-api", "query-api", "etl-worker", "file-watcher")
 # Published ports that the native stack does not have.
 AIRFLOW_PORT = 8080
-PROMETHEUS_PORT = 9090
 POSTGRES_PORT = 5432
 
 
@@ -46,7 +45,7 @@ class ComposedStack:
         self.ingest_url = f"http://{LOCALHOST}:{self.ports.ingest}"
         self.query_url = f"http://{LOCALHOST}:{self.ports.query}"
         self.airflow_url = f"http://{LOCALHOST}:{AIRFLOW_PORT + offset}"
-        self.prometheus_url = f"http://{LOCALHOST}:{PROMETHEUS_PORT + offset}"
+        self.prometheus_url = f"http://{LOCALHOST}:{self.ports.prometheus}"
         self.data_dir = place / "data"
         self.compose = DockerCompose(place, compose_file_name=list(files), env_file=".env")
         self.compose.services = sorted(set(self.run("config", "--services").split()) - LEFT_OUT)
@@ -57,7 +56,7 @@ class ComposedStack:
 
     @property
     def services(self) -> list[str]:
-        """Every service that is brought up, the two commands that end among them."""
+        """Every service that is brought up, the commands that end among them."""
         assert self.compose.services
         return self.compose.services
 

@@ -3,7 +3,9 @@
 import os
 
 SCRUBBED = ("TILLSTREAM_", "PG")
-MAKE_VARIABLES = frozenset({"STATE", "PORT_OFFSET", "FORMAT", "SERVICE", "FORCE", "PROMETHEUS"})
+MAKE_VARIABLES = frozenset(
+    {"STATE", "PORT_OFFSET", "FORMAT", "SERVICE", "FORCE", "PROMETHEUS", "ENVIRONMENT", "TARGET"}
+)
 
 
 def pytest_configure() -> None:

@@ -1,4 +1,4 @@
-"""Fixture: the whole native stack, brought up by the code behind `make up`, beside any other on this machine."""
+"""Fixture: the whole stack, native (by the code behind `make up`) or in containers, beside any other on this machine."""
 
 import os
 import signal

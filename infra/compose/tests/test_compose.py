@@ -15,7 +15,6 @@ from .compose_files import ROOT, Json, parsed, paths, plain, whole
 pytestmark = pytest.mark.unit
 
 SCHEMA = Path(__file__).parents[1] / "compose-spec.json"
-IMAGES = ROOT / "infra" / "images"
 GOOD = """
 name: planted
 x-service: &service
@@ -71,8 +70,8 @@ def good() -> Json:
     return whole(parsed(GOOD))
 
 
-def test_files_are_there_for_the_images_that_are_built() -> None:
-    assert bool(paths()) == IMAGES.is_dir()
+def test_the_files_of_the_repository_are_looked_at_the_base_first() -> None:
+    assert [path.name for path in paths()][:2] == ["compose.yaml", "compose.cluster.yaml"]
 
 
 def test_every_file_keeps_the_specification() -> None:
@@ -85,9 +84,7 @@ def test_every_file_keeps_the_specification() -> None:
 
 def test_every_project_keeps_the_rules_of_the_house() -> None:
     files = [parsed(path.read_text(encoding="utf-8")) for path in paths()]
-    projects = (
-        [whole(files[0], *on_top) for on_top in ((), *((each,) for each in files[1:]))] if files else []
-    )
+    projects = [whole(files[0], *on_top) for on_top in ((), *((each,) for each in files[1:]))]
     assert [found for project in projects for found in compose_rules.problems(project)] == []
 
 
@@ -96,13 +93,11 @@ def test_grafana_is_given_the_files_that_its_provisioning_reads() -> None:
         (ROOT / "infra/grafana/provisioning/datasources/tillstream.yaml").read_text(encoding="utf-8")
     )
     read = [each["secureJsonData"]["password"] for each in wanted["datasources"] if "secureJsonData" in each]
-    for path in paths()[:1]:
-        service = whole(parsed(path.read_text(encoding="utf-8")))["services"]["grafana"]
-        given = [
-            each if isinstance(each, str) else each.get("target", each["source"])
-            for each in service["secrets"]
-        ]
-        assert read == [f"$__file{{/run/secrets/{name}}}" for name in given if "reader" in name]
+    service = whole(parsed(paths()[0].read_text(encoding="utf-8")))["services"]["grafana"]
+    given = [
+        each if isinstance(each, str) else each.get("target", each["source"]) for each in service["secrets"]
+    ]
+    assert read == [f"$__file{{/run/secrets/{name}}}" for name in given if "reader" in name]
 
 
 def test_good_project_passes() -> None:
