@@ -17,7 +17,7 @@ MEASURED_ON_DEMAND = {
 }  # fmt: skip
 
 EVENT = {
-    "user_id": 1, "event_type": "page_view", "product_id": 1, "event_timestamp": "2024-06-01T12:00:00Z",
+    "user_id": 1, "event_type": "page_view", "product_id": 1, "event_timestamp": "2019-06-01T12:00:00Z",  # in no year that is counted elsewhere
 }  # fmt: skip
 
 
