@@ -14,6 +14,7 @@ pytestmark = pytest.mark.unit
 
 FOREVER_S = 1_000_000.0
 HOUR_S = 3_600.0
+NIGHT_S = 1_790_000_000.0
 
 
 def value(bench: Bench, name: str) -> float:
@@ -82,3 +83,13 @@ async def test_the_room_of_the_data_folder_is_told(bench: Bench) -> None:
     disk = shutil.disk_usage(bench.folders.root)
     assert value(bench, "data_size_bytes") == disk.total
     assert value(bench, "data_free_bytes") == pytest.approx(disk.free, rel=0.2)
+
+
+async def test_the_last_export_of_a_green_night_is_told(bench: Bench) -> None:
+    await bench.app.watch.scan_once()
+    assert value(bench, "nightly_export_timestamp_seconds") == 0
+    export = bench.folders.output / "daily_revenue.csv"
+    export.write_text("order_day,daily_revenue,total_orders\n")
+    os.utime(export, (NIGHT_S, NIGHT_S))
+    await bench.app.watch.scan_once()
+    assert value(bench, "nightly_export_timestamp_seconds") == NIGHT_S

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -19,6 +20,9 @@ from tillstream.clock import Clock
 from tillstream.folders import Folders
 from tillstream.observe.health import Dependency, Progress
 from tillstream.observe.metrics import Metrics
+
+# What the DAG writes at its very end; whether it may be seen must not keep dropped files from being taken.
+NIGHTLY_EXPORT = "daily_revenue.csv"
 
 _log = structlog.get_logger()
 
@@ -110,6 +114,7 @@ class Watch:
         disk = shutil.disk_usage(self._folders.input)
         self._metrics.data_free_bytes.set(disk.free)
         self._metrics.data_size_bytes.set(disk.total)
+        self._metrics.nightly_export_timestamp_seconds.set(_written_at_s(self._folders.output / NIGHTLY_EXPORT))
 
     async def _claim_all(self, finished: Sequence[Dropped]) -> tuple[int, OSError | None]:
         claimed = 0
@@ -162,3 +167,11 @@ class Watch:
             return
         rested_s = self._clock.monotonic() - began
         await asyncio.sleep(max(0.0, self._policy.gap_s - rested_s))
+
+
+def _written_at_s(path: Path) -> float:
+    """Unix time; 0 where there is no such file, or none that may be seen."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -271,6 +271,12 @@ _FILES = (
     ),
     _gauge("data_free_bytes", "Room that is left on the file system of the data folder.", _WATCHER),
     _gauge("data_size_bytes", "Size of the file system of the data folder.", _WATCHER),
+    _gauge(
+        "nightly_export_timestamp_seconds",
+        "Unix time at which output/daily_revenue.csv was written, which is the last thing that a green nightly run "
+        "does; 0 where none can be seen.",
+        _WATCHER,
+    ),
     _counter("file_rows", "Rows of files, by column of the statement.", _LOADER, Label.KIND, Label.COLUMN),
     _counter("file_bytes", "Bytes of files read.", _LOADER),
     _counter(

@@ -83,6 +83,7 @@ class Metrics:
         self.oldest_waiting_file_age_seconds = gauge("oldest_waiting_file_age_seconds")
         self.data_free_bytes = gauge("data_free_bytes")
         self.data_size_bytes = gauge("data_size_bytes")
+        self.nightly_export_timestamp_seconds = gauge("nightly_export_timestamp_seconds")
         self.data_complete_through_timestamp_seconds = gauge("data_complete_through_timestamp_seconds")
         self.file_rows = counter("file_rows")
         self.file_bytes = counter("file_bytes")
