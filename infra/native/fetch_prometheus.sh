@@ -20,8 +20,10 @@ mkdir -p "$cache"
 half=$(mktemp -d "$cache/prometheus.XXXXXX")
 trap 'rm -rf "$half"' EXIT
 cd "$half"
-download() { apt-get download -qq -o APT::Sandbox::User=root prometheus 2>"$half/said"; }
-download || { apt-get update -qq 2>>"$half/said" && download; } ||
+patience="-o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60 -o Acquire::Retries=2"
+# shellcheck disable=SC2086 - several options
+download() { apt-get download -qq $patience -o APT::Sandbox::User=root prometheus 2>"$half/said"; }
+download || { apt-get update -qq $patience 2>>"$half/said" && download; } ||
     fail "apt-get could not download prometheus: $(tail -n 1 "$half/said")"
 dpkg-deb -x prometheus_*.deb unpacked
 rm -rf "$place"

@@ -7,6 +7,7 @@ import pytest
 
 from support.any_stack import AnyStack
 from support.composed import ComposedStack
+from support.stack import QUICK_FILES
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -17,7 +18,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(scope="session")
 def stack_settings() -> Mapping[str, str]:
-    return {"TILLSTREAM_FILE_STABLE_S": "0.2", "TILLSTREAM_FILE_SCAN_S": "0.2"}
+    return QUICK_FILES
 
 
 @pytest.fixture

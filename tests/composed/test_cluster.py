@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from composed.test_life import EVENTS, RECOVERS_WITHIN_S, batch, post_until_taken, stored
+from composed.postings import EVENTS, RECOVERS_WITHIN_S, batch, post_until_taken, stored
 from e2e.driver import Shop, eventually
 from support.composed import ComposedStack, docker, run_composed
 from tillstream.contracts.topics import RECORD_PARTITIONS

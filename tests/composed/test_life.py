@@ -5,9 +5,9 @@ import os
 from functools import partial
 from uuid import uuid4
 
-import httpx2
 import pytest
 
+from composed.postings import EVENTS, RECOVERS_WITHIN_S, batch, post_until_taken, stored
 from e2e.driver import Json, Shop, eventually
 from support.composed import ComposedStack
 
@@ -16,44 +16,12 @@ pytestmark = pytest.mark.e2e
 SERVED = ("ingest-api", "query-api", "etl-worker", "file-loader", "file-watcher")
 SERVERS = ("postgres", "kafka", "prometheus", "airflow")
 # Airflow alone takes half a minute to start, and a container that ends again and again waits longer.
-RECOVERS_WITHIN_S = 240
 PARTNER_UID = 4711
-EVENTS = 200
-
-
-def batch(mark: str) -> list[Json]:
-    return [
-        {
-            "event_id": f"{mark}-{number}",
-            "user_id": number % 10 + 1,
-            "event_type": "page_view",
-            "product_id": number % 15 + 1,
-            "event_timestamp": "2023-05-01T12:00:00Z",
-        }
-        for number in range(EVENTS)
-    ]
-
-
-async def stored(shop: Shop, source: str) -> int:
-    [(count,)] = await shop.rows("SELECT count(*) FROM shop.events WHERE source = %s", source)
-    return int(count)
 
 
 async def healthy(composed: ComposedStack, service: str) -> bool:
     state = (await asyncio.to_thread(composed.inspect, service))["State"]
     return bool(state["Running"] and state["Health"]["Status"] == "healthy")
-
-
-async def post_until_taken(shop: Shop, items: list[Json], source: str) -> None:
-    """A door that is away is asked again, with the same ids, as its clients do."""
-
-    async def taken() -> bool:
-        try:
-            return (await shop.post("events", items, source)).status_code == 202
-        except httpx2.TransportError:
-            return False
-
-    await eventually(taken, RECOVERS_WITHIN_S)
 
 
 @pytest.mark.parametrize("service", [*SERVED, *SERVERS])

@@ -37,7 +37,8 @@ async def airflow(composed: ComposedStack) -> AsyncIterator[httpx2.AsyncClient]:
             return (await client.get(f"/dags/{DAG_ID}")).status_code == 200
 
         assert await eventually(is_read, SEEN_WITHIN_S)
-        await client.patch(f"/dags/{DAG_ID}", json={"is_paused": False})
+        switched = await client.patch(f"/dags/{DAG_ID}", json={"is_paused": False})
+        assert switched.status_code == 200, switched.text
         yield client
 
 

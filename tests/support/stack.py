@@ -17,6 +17,8 @@ from tillstream_native.sample import drop
 from tillstream_native.stack import Part, Stack
 from tillstream_native.system import LOCALHOST
 
+# Where files are dropped whole, the watcher need not wait long to see whether they still grow.
+QUICK_FILES = {"TILLSTREAM_FILE_STABLE_S": "0.2", "TILLSTREAM_FILE_SCAN_S": "0.2"}
 STOP_WITHIN_S = 60
 READY_WITHIN_S = 60
 

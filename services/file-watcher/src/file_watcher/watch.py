@@ -114,7 +114,9 @@ class Watch:
         disk = shutil.disk_usage(self._folders.input)
         self._metrics.data_free_bytes.set(disk.free)
         self._metrics.data_size_bytes.set(disk.total)
-        self._metrics.nightly_export_timestamp_seconds.set(_written_at_s(self._folders.output / NIGHTLY_EXPORT))
+        self._metrics.nightly_export_timestamp_seconds.set(
+            _written_at_s(self._folders.output / NIGHTLY_EXPORT)
+        )
 
     async def _claim_all(self, finished: Sequence[Dropped]) -> tuple[int, OSError | None]:
         claimed = 0
