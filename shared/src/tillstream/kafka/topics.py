@@ -48,8 +48,8 @@ async def ensure_topics(
             await admin.start()
             missing = await _missing(admin, specs)
             await _create(admin, missing, replicas, deadline_s)
-            await _wait_for_leaders(admin, specs)
-            problems = [*await _wrong_partitions(admin, specs), *await _wrong_configs(admin, specs)]
+            partitions = await _wait_for_leaders(admin, specs)
+            problems = [*_wrong_partitions(partitions, specs), *await _wrong_configs(admin, specs)]
     if problems:
         raise Misconfigured(" ".join(problems))
     return [spec.name for spec in missing]
@@ -97,19 +97,21 @@ async def _create(
             raise _meaning(code, f"{topic}: {said[0] if said and said[0] else 'no reason given'}")
 
 
-async def _wait_for_leaders(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
-    """A new topic is listed before all its partitions have a leader. The caller's deadline bounds this."""
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, int]:
+    """The number of partitions of each topic. A new one is listed before all its partitions have a leader.
+
+    The caller's deadline bounds this. Of several brokers each question may reach another one, and what one of them lists the
+    next may not know yet: so the answer that was whole is the one that counts.
+    """
     while True:
         found = await _described(admin, specs)
         leaders = [part["leader"] for topic in found.values() for part in topic["partitions"]]
         if len(found) == len(specs) and leaders and NO_LEADER not in leaders:
-            return
+            return {name: len(topic["partitions"]) for name, topic in found.items()}
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _wrong_partitions(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:
-    found = await _described(admin, specs)
-    counts = {name: len(topic["partitions"]) for name, topic in found.items()}
+def _wrong_partitions(counts: Mapping[str, int], specs: Sequence[TopicSpec]) -> list[str]:
     return [
         f"Topic {spec.name} has {counts[spec.name]} partitions and should have {spec.partitions}."
         for spec in specs
@@ -125,15 +127,24 @@ async def _wrong_configs(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec])
     ]
     if not resources:
         return []
-    actual: dict[str, dict[str, str]] = {}
-    for answer in await admin.describe_configs(resources):
-        for code, said, _kind, name, entries in answer.resources:
-            if code != NO_ERROR:
-                raise _meaning(code, f"{name}: {said}")
-            actual[name] = {entry[0]: entry[1] for entry in entries}
+    actual = await _configs(admin, resources)
     return [
         f"Topic {spec.name} has {key}={actual[spec.name].get(key)} and should have {key}={wanted}."
         for spec in specs
         for key, wanted in spec.config.items()
         if actual[spec.name].get(key) != wanted
     ]
+
+
+async def _configs(
+    admin: AIOKafkaAdminClient, resources: Sequence[ConfigResource]
+) -> dict[str, dict[str, str]]:
+    """What each topic is set to. A broker that does not know one of them yet is asked again; the caller's deadline bounds this."""
+    while True:
+        answers = [each for answer in await admin.describe_configs(resources) for each in answer.resources]
+        for code, said, _kind, name, _entries in answers:
+            if code not in {NO_ERROR, UNKNOWN_TOPIC}:
+                raise _meaning(code, f"{name}: {said}")
+        if all(code == NO_ERROR for code, *_ in answers):
+            return {name: {entry[0]: entry[1] for entry in entries} for *_, name, entries in answers}
+        await asyncio.sleep(LOOK_EVERY_S)

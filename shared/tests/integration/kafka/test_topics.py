@@ -1,15 +1,18 @@
 """The topics command on a real broker."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from support.kafka import KafkaServer
 from support.ports import free_port
 from tillstream.cli.main import main
 from tillstream.contracts.topics import TOPIC_CONFIG, TOPICS, TopicSpec
 from tillstream.errors import BrokerUnavailable, Misconfigured
-from tillstream.kafka.topics import ensure_topics
+from tillstream.kafka import cluster
+from tillstream.kafka.topics import UNKNOWN_TOPIC, ensure_topics
 
 pytestmark = pytest.mark.integration
 
@@ -75,3 +78,35 @@ def test_the_command_says_in_one_sentence_that_kafka_is_not_there(
     monkeypatch.setenv("TILLSTREAM_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
     assert main(["topics"]) == 1
     assert capsys.readouterr().err.startswith("tillstream: Kafka")
+
+
+class BehindTheOthers(AIOKafkaAdminClient):  # type: ignore[misc]  # aiokafka has no types
+    """Every second question reaches a broker that has not heard of the topics yet, as it happens where there are several."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._descriptions = 0
+        self._configs = 0
+
+    async def describe_topics(self, topics: list[str] | None = None) -> list[Any]:
+        self._descriptions += 1
+        found = list(await super().describe_topics(topics))
+        if self._descriptions % 2:
+            return found
+        return [{"topic": topic["topic"], "error_code": UNKNOWN_TOPIC, "partitions": []} for topic in found]
+
+    async def describe_configs(self, *arguments: Any, **named: Any) -> list[Any]:
+        self._configs += 1
+        answers = list(await super().describe_configs(*arguments, **named))
+        if self._configs % 2:
+            for answer in answers:
+                answer.resources = [(UNKNOWN_TOPIC, "", *place, []) for _, _, *place, _ in answer.resources]
+        return answers
+
+
+async def test_a_broker_that_has_not_heard_of_a_topic_yet_is_asked_again(
+    kafka_server: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "AIOKafkaAdminClient", BehindTheOthers)
+    made = spec()
+    assert await ensure_topics(kafka_server.bootstrap, [made], deadline_s=DEADLINE_S) == [made.name]
