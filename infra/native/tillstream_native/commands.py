@@ -172,7 +172,7 @@ def _addresses(stack: Stack) -> str:
     places, ports = stack.places, stack.ports
     ingest, query = _ingest_url(stack), _query_url(stack)
     is_watched = any(part.name == PROMETHEUS for part in stack.status())
-    watched = f"\n  Prometheus    http://{LOCALHOST}:{ports.prometheus}/alerts" if is_watched else ""
+    watched = f"\n  Prometheus    http://{LOCALHOST}:{ports.prometheus}" if is_watched else ""
     return f"""\
   ingest-api    {ingest}/docs
   query-api     {query}/docs
