@@ -5,6 +5,10 @@ opening the folders to everybody; their defaults are handed down to what is made
 sub-folder, out of which the services must be able to move a file. Where the file system has no such lists (Docker Desktop's,
 some network ones), the folders are opened by their mode instead. May be run again; whatever is there is kept.
 
+It runs as root among folders that others may rename at any moment, so it holds each folder open and follows no link below the
+top ones: a link to `raw/`, put there in time, would otherwise open that. A folder below which it cannot open is told and left
+as it is: whoever drops files must not be able to keep the whole system from starting.
+
 The lists are written as the kernel stores them (linux/posix_acl_xattr.h), since no image of ours has `setfacl`.
 """
 
@@ -12,7 +16,6 @@ import errno
 import os
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 SERVICES_UID = 10001
@@ -25,11 +28,13 @@ OPENED_TO = {
     "raw": {AIRFLOW_UID: READ | PASS},
 }
 OPEN_MODE = 0o777
+SHOWN_CHARACTERS = 200
 
 _VERSION = 2
 _OWNER, _USER, _GROUP, _MASK, _OTHERS = 0x01, 0x02, 0x04, 0x10, 0x20
 _NOBODY = 0xFFFFFFFF
 _ATTRIBUTES = ("system.posix_acl_access", "system.posix_acl_default")
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LISTS = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -38,19 +43,32 @@ def main(root: Path) -> int:
     for name in FOLDERS:
         folder = root / name
         folder.mkdir(exist_ok=True)
-        for each in _with_folders_below(folder):
-            _open(each, OPENED_TO.get(name, {SERVICES_UID: ALL}))
+        _open_with_folders_below(folder.resolve(), OPENED_TO.get(name, {SERVICES_UID: ALL}))
     return 0
 
 
-def _with_folders_below(folder: Path) -> Iterator[Path]:
-    yield folder
-    for place, names, _ in folder.walk():
-        yield from (place / name for name in names if not (place / name).is_symlink())
+def _open_with_folders_below(top: Path, users: dict[int, int]) -> None:
+    """Raises OSError for the top folder only."""
+    handle = os.open(top, _FOLDER_FLAGS)
+    try:
+        _open(handle, str(top), users)
+    finally:
+        os.close(handle)
+    for place, _, _, handle in os.fwalk(top, onerror=_tell):
+        try:
+            _open(handle, place, users)
+        except OSError as error:
+            _tell(error, place)
 
 
-def _open(folder: Path, users: dict[int, int]) -> None:
-    facts = folder.stat()
+def _tell(error: OSError, place: str | None = None) -> None:
+    if error.errno != errno.ENOENT:  # it was moved away meanwhile
+        where = str(place or error.filename)[:SHOWN_CHARACTERS]
+        print(f"{where!r} is not opened to the services: {error.strerror}.")
+
+
+def _open(folder: int, place: str, users: dict[int, int]) -> None:
+    facts = os.stat(folder)
     try:
         # The folder's owner keeps the hand on what the services make there.
         entries = _entries(
@@ -61,11 +79,13 @@ def _open(folder: Path, users: dict[int, int]) -> None:
     except OSError as error:
         if error.errno not in _NO_LISTS:
             raise
-        folder.chmod(OPEN_MODE)
-        print(f"{folder} is on a file system without access control lists; its mode is now {OPEN_MODE:o}.")
+        os.chmod(folder, OPEN_MODE)
+        print(
+            f"{place[:SHOWN_CHARACTERS]!r} is on a file system without access control lists; its mode is now {OPEN_MODE:o}."
+        )
 
 
-def _rights_of_group(folder: Path, mode: int) -> int:
+def _rights_of_group(folder: int, mode: int) -> int:
     """Once there is a list, the mode shows in the group's place the most that anybody named may have."""
     try:
         written = os.getxattr(folder, _ATTRIBUTES[0])
