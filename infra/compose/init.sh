@@ -22,6 +22,7 @@ fail() {
 
 case $env_name in development | production) ;; *) fail "ENVIRONMENT must be development or production, not '$env_name'." ;; esac
 case $offset in '' | *[!0-9]*) fail "PORT_OFFSET must be a whole number, not '$offset'." ;; esac
+case $offset in 0?*) fail "PORT_OFFSET must have no leading zero, not '$offset': a shell would count in eights." ;; esac
 [ "$offset" -le 50000 ] || fail "PORT_OFFSET must be 50000 or less: no port lies above 65535."
 
 random() { # of the URL-safe alphabet, 32 characters from 24 bytes
@@ -51,6 +52,9 @@ database_url() { # ROLE DATABASE
 write_secrets() {
     mkdir -p "$secrets"
     chmod 0700 "$secrets"
+    # Two at once: an address must not hold the password that the other one has just replaced. Held until the script ends.
+    exec 9<"$secrets"
+    if command -v flock >/dev/null; then flock 9; fi
     password postgres >/dev/null
     password grafana_admin >/dev/null
     for role in tillstream_owner tillstream_worker tillstream_operator tillstream_reader tillstream_reports; do

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "infra" / "compose" / "init.sh"
 WITHIN_S = 30
 PASSWORD_LENGTH = 32
+AT_ONCE = 4
 
 
 def init(target: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -74,6 +76,13 @@ def test_addresses_hold_the_password_of_their_role(target: Path) -> None:
     )
 
 
+def test_two_at_once_make_one_set_of_secrets(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda _: init(tmp_path), range(AT_ONCE)))
+    assert [each.stderr for each in done if each.returncode != 0] == []
+    test_addresses_hold_the_password_of_their_role(tmp_path)
+
+
 def test_others_on_the_machine_get_to_no_secret(target: Path) -> None:
     assert stat.S_IMODE((target / "secrets").stat().st_mode) == 0o700
     assert stat.S_IMODE((target / ".env").stat().st_mode) == 0o600
@@ -129,6 +138,7 @@ def test_a_login_that_is_made_again_fits_the_environment_of_the_settings(tmp_pat
     [
         ({"ENVIRONMENT": "prod"}, "ENVIRONMENT must be development or production, not 'prod'."),
         ({"PORT_OFFSET": "-1"}, "PORT_OFFSET must be a whole number, not '-1'."),
+        ({"PORT_OFFSET": "010"}, "PORT_OFFSET must have no leading zero, not '010'"),
         ({"PORT_OFFSET": "60000"}, "PORT_OFFSET must be 50000 or less"),
     ],
 )
