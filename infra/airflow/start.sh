@@ -6,7 +6,12 @@ set -euo pipefail
 migrate_within_s=300
 end_within_s=40 # compose.yaml gives the container 60
 logins=/run/secrets/airflow_logins.json
-if [ "$TILLSTREAM_ENV" != development ] && grep -qE ':[[:space:]]*"[^"]{0,15}"' "$logins"; then
+long_enough='import json, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    passwords = json.load(file).values()
+sys.exit(not all(len(password) >= 16 for password in passwords))'
+# Whatever of it cannot be read is refused too.
+if [ "$TILLSTREAM_ENV" != development ] && ! python -I -c "$long_enough" "$logins"; then
     echo "secrets/airflow_logins.json holds a password of less than 16 characters, such as that of development, which TILLSTREAM_ENV=$TILLSTREAM_ENV refuses." >&2
     exit 78
 fi

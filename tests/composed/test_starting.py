@@ -20,10 +20,10 @@ def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=WITHIN_S, check=False)
 
 
-def start_airflow(place: Path, password: str, environment: str) -> subprocess.CompletedProcess[str]:
+def start_airflow(place: Path, said: str, environment: str) -> subprocess.CompletedProcess[str]:
     """The script that the container of Airflow begins with, as its user. Its only part is `airflow version`, which ends."""
     logins = place / "logins.json"
-    logins.write_text(json.dumps({"admin": password}))
+    logins.write_text(said)
     logins.chmod(0o644)
     mounts = (
         f"--volume={ROOT / 'infra' / 'airflow'}:/opt/airflow/infra:ro",
@@ -43,13 +43,26 @@ def test_without_init_it_says_what_to_do(tmp_path: Path) -> None:
     assert "run `make init` first" in done.stderr
 
 
-def test_production_refuses_the_login_that_everybody_knows(tmp_path: Path) -> None:
-    refused = start_airflow(tmp_path, "admin123", "production")
+@pytest.mark.parametrize(
+    "logins",
+    [
+        json.dumps({"admin": "admin123"}),
+        json.dumps({"admin": "admin123", "other": "x" * 32}),
+        json.dumps({"admin": "admin123"}, indent=4),
+        json.dumps({"admin": ""}),
+        "no JSON",
+    ],
+)
+def test_production_refuses_the_login_that_everybody_knows(tmp_path: Path, logins: str) -> None:
+    refused = start_airflow(tmp_path, logins, "production")
     assert refused.returncode == MISCONFIGURED
     assert "less than 16 characters, such as that of development" in refused.stdout
+
+
+def test_a_login_that_nobody_knows_or_nobody_else_reaches_is_taken(tmp_path: Path) -> None:
     taken = [
-        start_airflow(tmp_path, "admin123", "development"),
-        start_airflow(tmp_path, "x" * 32, "production"),
+        start_airflow(tmp_path, json.dumps({"admin": "admin123"}), "development"),
+        start_airflow(tmp_path, json.dumps({"admin": "x" * 32}), "production"),
     ]
     assert MISCONFIGURED not in {done.returncode for done in taken}
     assert all("16 characters" not in done.stdout for done in taken)
