@@ -33,6 +33,7 @@ TEXTS = frozenset(
 )
 SETTING = re.compile(r"\bTILLSTREAM_[A-Z0-9_]+\b")
 METRIC = re.compile(r"\b(?:tillstream|kafka)_[a-z0-9_]+\b")
+ADVISORY_LOCK = re.compile(r"\bpg_(?:try_)?advisory_(?:xact_)?lock\((\d+)\)")
 FOREIGN_LOCKS = ("package-lock.json", "poetry.lock", "Pipfile.lock", "pdm.lock")
 HOMES = {
     Process.FILE_LOADER: Process.ETL_WORKER
@@ -238,6 +239,13 @@ def test_tidy_code_passes() -> None:
 )
 def test_giving_way_and_sleeping_where_it_is_allowed_pass(path: str, source: str) -> None:
     assert list(sleeps(Path(path), source)) == []
+
+
+def test_no_two_statements_take_the_same_advisory_lock() -> None:
+    """One that is shared by accident makes strangers wait for each other."""
+    sources = [path for part in ("services", "shared") for path in (ROOT / part).glob("**/src/**/*.sql")]
+    numbers = [number for path in sources for number in ADVISORY_LOCK.findall(path.read_text())]
+    assert len(numbers) == len(set(numbers)) > 1
 
 
 def test_undocumented_setting_would_be_found() -> None:

@@ -17,11 +17,11 @@ UPDATE shop.file_jobs SET late_rejects_written = %(late_rejects)s WHERE job_id =
 
 -- name: begin_tidying
 -- One process at a time tidies, or none: two that write one file would spoil it.
-SELECT pg_try_advisory_lock(7305112026)
+SELECT pg_try_advisory_lock(7305112027)
 
 -- name: end_tidying
 -- The other one's turn.
-SELECT pg_advisory_unlock(7305112026)
+SELECT pg_advisory_unlock(7305112027)
 
 -- name: over
 -- Those of these jobs that are over and settled and whose rejects file is complete: since when (by the database's clock),
