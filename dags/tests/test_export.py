@@ -97,6 +97,22 @@ def test_an_export_that_breaks_off_leaves_the_one_before(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_link_under_the_name_of_a_half_written_file_is_not_followed(
+    built: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    output, other = tmp_path / "output", tmp_path / "logins.json"
+    output.mkdir()
+    other.write_text("not ours")
+    other.chmod(0o600)
+    (output / ".daily_revenue.csv.half").symlink_to(other)
+
+    paths = export_revenue(built, output, AS_OF)
+
+    assert other.read_text() == "not ours"
+    assert other.stat().st_mode & 0o777 == 0o600
+    assert not any(path.is_symlink() for path in paths)
+
+
 def test_an_output_that_is_no_folder_is_said(built: psycopg.Connection[Any], tmp_path: Path) -> None:
     (tmp_path / "output").write_text("in the way")
 

@@ -162,6 +162,38 @@ def test_a_missing_file_stops_everything_before_the_first_is_sent(desk: Desk, ra
     assert desk.uploads == []
 
 
+def test_a_link_in_the_place_of_a_file_is_not_followed(desk: Desk, raw: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a password")
+    (raw / "events.csv").unlink()
+    (raw / "events.csv").symlink_to(secret)
+
+    with pytest.raises(Refused, match=r"events\.csv is a link"):
+        load(desk, raw)
+
+    assert desk.uploads == []
+
+
+def test_a_link_that_takes_the_place_of_a_file_later_is_not_followed_either(
+    desk: Desk, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a password")
+    take = desk.take
+
+    def take_and_exchange(request: Any) -> Answer:
+        if not (raw / "products.csv").is_symlink():
+            (raw / "products.csv").unlink()
+            (raw / "products.csv").symlink_to(secret)
+        return take(request)
+
+    monkeypatch.setattr(desk, "take", take_and_exchange)
+    with pytest.raises(Refused, match=r"products\.csv is a link"):
+        load(desk, raw)
+
+    assert [taken.name for taken in desk.uploads] == ["users.csv"]
+
+
 def test_a_file_that_is_written_while_it_is_sent_is_not_taken_for_either(
     desk: Desk, raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from tillstream_dags.errors import Refused, Unavailable
+from tillstream_dags.plain_files import open_plain
 
 CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 60.0
@@ -67,7 +68,7 @@ class Doors:
         headers = {"Content-Type": "text/csv", "Idempotency-Key": upload.key}
 
         def request() -> httpx.Response:
-            with upload.path.open("rb") as file:  # httpx reads it piece by piece
+            with open_plain(upload.path) as file:  # httpx reads it piece by piece
                 return self._client.post(
                     f"{self._ingest_url}/ingest/files", params=parameters, headers=headers, content=file
                 )

@@ -7,7 +7,7 @@ import csv
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -49,26 +49,37 @@ def _write_whole(paths: Sequence[Path], rows: Iterator[Sequence[Any]]) -> int:
     """The same rows under every path; how many there were."""
     halves = [path.with_name(f".{path.name}.half") for path in paths]
     try:
-        written = 0
-        with halves[0].open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(COLUMNS)
-            for row in rows:
-                table.writerow(row)
-                written += 1
-            _make_durable(file)
-        for half in halves[1:]:
-            with half.open("wb") as file:
-                file.write(halves[0].read_bytes())
+        with ExitStack() as opened:
+            files = [opened.enter_context(_new_file(half)) for half in halves]
+            written = _write_rows(files, rows)
+            for file in files:
+                os.fchmod(file.fileno(), MODE)
                 _make_durable(file)
         for half, path in zip(halves, paths, strict=True):
-            half.chmod(MODE)
             half.replace(path)
     finally:
         for half in halves:
             half.unlink(missing_ok=True)
     for folder in {path.parent for path in paths}:
         _make_names_durable(folder)
+    return written
+
+
+def _new_file(half: Path) -> IO[str]:
+    """Others may write in this folder: a link that lies there under the name must not be followed, nor a pipe waited for."""
+    half.unlink(missing_ok=True)
+    return half.open("x", encoding="utf-8", newline="")
+
+
+def _write_rows(files: Sequence[IO[str]], rows: Iterator[Sequence[Any]]) -> int:
+    tables = [csv.writer(file, lineterminator="\n") for file in files]
+    for table in tables:
+        table.writerow(COLUMNS)
+    written = 0
+    for row in rows:
+        for table in tables:
+            table.writerow(row)
+        written += 1
     return written
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from tillstream_dags.doors import Json, Upload
 from tillstream_dags.errors import Refused, Unavailable
+from tillstream_dags.plain_files import open_plain
 
 # Parents before children, as the loader would take them too. The second word is what the loader must take a file for.
 FILES = (
@@ -79,7 +80,7 @@ def load_files(
     """Send the five files, wait until their jobs are settled, and return the jobs in the order of the files.
 
     `as_of` is the moment that the files describe at the latest; a file that was written before describes that earlier
-    one. Raises Refused for a file that failed, was taken for another kind, or has too many rejected or parked rows;
+    one. Raises Refused for a link, and for a file that failed, was taken for another kind, or has too many rejected or parked rows;
     Unavailable where one is missing, was written meanwhile, or did not end in time.
     """
     deadline = time.monotonic() + limits.within_s
@@ -87,6 +88,8 @@ def load_files(
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise Unavailable(f"{raw} lacks {', '.join(missing)}; nothing was loaded.")
+    for path in paths:
+        open_plain(path).close()
     jobs: list[Json] = []
     for path, (_, kind) in zip(paths, FILES, strict=True):
         job_id = _send(path, as_of, doors, deadline, sleep)
@@ -113,7 +116,7 @@ def _send(
 ) -> str:
     """The id of the job that has these bytes: a new one, or an earlier one that did not fail."""
     seen = _look(path)
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     moment = as_of if seen.written_at < OLDEST_WRITE else min(as_of, seen.written_at)
     key = f"{KEY_PREFIX}:{moment.isoformat()}:{digest}"
@@ -144,7 +147,7 @@ def _unwritten(path: Path, seen: _Seen) -> Iterator[None]:
 
 
 def _look(path: Path) -> _Seen:
-    found = path.stat()
+    found = path.lstat()
     return _Seen(found.st_size, found.st_ino, found.st_mtime_ns)
 
 
