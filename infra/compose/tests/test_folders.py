@@ -60,19 +60,3 @@ def test_a_link_to_another_folder_opens_nothing(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert rights_of(other) == before
-
-
-def test_a_folder_that_cannot_be_opened_is_told_and_the_others_are(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may open every folder")
-    closed, beside = tmp_path / "input" / "closed", tmp_path / "input" / "beside"
-    for each in (closed, beside):
-        each.mkdir(parents=True)
-    closed.chmod(0)
-    before = rights_of(beside)
-
-    done = open_folders(tmp_path)
-
-    assert done.returncode == 0, done.stderr
-    assert "closed' is not opened to the services" in done.stdout
-    assert rights_of(beside) != before
