@@ -87,8 +87,11 @@ write_env() {
 
 # `docker compose up` opens them to the services' user (infra/images/folders.py).
 make_folders() {
-    umask 022
+    umask 027 # others on this machine do not get to what customers and partners send; who drops as somebody else is let in by hand
+    mkdir -p "$target/data"
     for folder in input work processed error invalid output raw; do mkdir -p "$target/data/$folder"; done
+    umask 022
+    [ -e "$here/data/sample/users.csv" ] || fail "data/sample/ is missing, which is part of the repository: 'git checkout data' brings it back."
     for file in "$here"/data/sample/*.csv; do
         if [ ! -e "$target/data/raw/${file##*/}" ]; then cp "$file" "$target/data/raw/"; fi
     done

@@ -14,8 +14,10 @@ The lists are written as the kernel stores them (linux/posix_acl_xattr.h), since
 
 import errno
 import os
+import stat
 import struct
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 SERVICES_UID = 10001
@@ -33,8 +35,9 @@ SHOWN_CHARACTERS = 200
 _VERSION = 2
 _OWNER, _USER, _GROUP, _MASK, _OTHERS = 0x01, 0x02, 0x04, 0x10, 0x20
 _NOBODY = 0xFFFFFFFF
-_ATTRIBUTES = ("system.posix_acl_access", "system.posix_acl_default")
+_ACCESS, _DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+type _Entry = tuple[int, int]  # its kind, and whom it names
 _NO_LISTS = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -67,15 +70,22 @@ def _tell(error: OSError, place: str | None = None) -> None:
         print(f"{where!r} is not opened to the services: {error.strerror}.")
 
 
-def _open(folder: int, place: str, users: dict[int, int]) -> None:
+def _open(folder: int, place: str, users: Mapping[int, int]) -> None:
     facts = os.stat(folder)
+    if facts.st_mode & stat.S_ISVTX:  # would keep the services from moving somebody else's file out of it
+        os.chmod(folder, stat.S_IMODE(facts.st_mode) & ~stat.S_ISVTX)
+    # The folder's owner keeps the hand on what the services make there.
+    opened = {(_USER, user): rights for user, rights in {facts.st_uid: ALL, **users}.items()}
+    base = {
+        (_OWNER, _NOBODY): facts.st_mode >> 6 & ALL,
+        (_GROUP, _NOBODY): facts.st_mode >> 3 & ALL,
+        (_OTHERS, _NOBODY): facts.st_mode & ALL,
+    }
     try:
-        # The folder's owner keeps the hand on what the services make there.
-        entries = _entries(
-            facts.st_mode, _rights_of_group(folder, facts.st_mode), {facts.st_uid: ALL, **users}
-        )
-        for attribute in _ATTRIBUTES:
-            os.setxattr(folder, attribute, entries)
+        access = _list_of(folder, _ACCESS) or base
+        default = _list_of(folder, _DEFAULT) or access
+        for attribute, there in ((_ACCESS, access), (_DEFAULT, default)):
+            os.setxattr(folder, attribute, _written({**there, **opened, (_MASK, _NOBODY): ALL}))
     except OSError as error:
         if error.errno not in _NO_LISTS:
             raise
@@ -85,29 +95,23 @@ def _open(folder: int, place: str, users: dict[int, int]) -> None:
         )
 
 
-def _rights_of_group(folder: int, mode: int) -> int:
-    """Once there is a list, the mode shows in the group's place the most that anybody named may have."""
+def _list_of(folder: int, attribute: str) -> dict[_Entry, int]:
+    """What is there already, which stays: somebody may have let others in. Empty where there is no list."""
     try:
-        written = os.getxattr(folder, _ATTRIBUTES[0])
+        written = os.getxattr(folder, attribute)
     except OSError as error:
         if error.errno != errno.ENODATA:
             raise
-        return mode >> 3 & ALL
+        return {}
     entries = struct.iter_unpack("<HHI", written[struct.calcsize("<I") :])
-    return int(next(rights for tag, rights, _ in entries if tag == _GROUP))
+    return {(tag, who): rights for tag, rights, who in entries}
 
 
-def _entries(mode: int, group: int, users: dict[int, int]) -> bytes:
-    """One list: the owner, the named users in order, the group, the most that those may have, everybody else."""
-    named = [(_USER, rights, user) for user, rights in sorted(users.items())]
-    entries = [
-        (_OWNER, mode >> 6 & ALL, _NOBODY),
-        *named,
-        (_GROUP, group, _NOBODY),
-        (_MASK, ALL, _NOBODY),
-        (_OTHERS, mode & (READ | PASS), _NOBODY),
-    ]
-    return struct.pack("<I", _VERSION) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+def _written(entries: Mapping[_Entry, int]) -> bytes:
+    """A list as the kernel wants it: ordered by the kind of entry, and by whom it names."""
+    return struct.pack("<I", _VERSION) + b"".join(
+        struct.pack("<HHI", tag, rights, who) for (tag, who), rights in sorted(entries.items())
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from pathlib import Path
+from contextlib import ExitStack
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ COMMANDS = ("migrate", "topics", "folders")
 SERVICE_UID = "10001"
 NO_CAPABILITIES = "0000000000000000"
 MIB = 2**20
+ALL_CONNECTIONS = 60  # infra/postgres/tillstream.conf
 
 
 def status_of_first_process(composed: ComposedStack, service: str) -> dict[str, str]:
@@ -109,6 +111,37 @@ def test_the_superuser_cannot_come_in_over_the_network(composed: ComposedStack) 
     assert docker("exec", composed.container("postgres"), *asked).strip() == "postgres"
 
 
+def refusal(
+    composed: ComposedStack, role: str, statement: LiteralString, database: str = "tillstream"
+) -> str:
+    """What PostgreSQL says to a statement that it must refuse."""
+    dsn = composed.dsn(role).replace("/tillstream", f"/{database}")
+    with pytest.raises(psycopg.Error) as refused, psycopg.connect(dsn, connect_timeout=10) as connection:
+        connection.execute(statement)
+    return str(refused.value)
+
+
+def test_a_role_has_its_own_database_and_cannot_fill_the_disk(composed: ComposedStack) -> None:
+    for database in ("postgres", "airflow"):
+        assert "permission denied for database" in refusal(
+            composed, "tillstream_reports", "SELECT 1", database
+        )
+    assert "permission denied for function" in refusal(composed, "tillstream_reports", "SELECT lo_create(0)")
+
+
+def take_connections(composed: ComposedStack, opened: ExitStack) -> None:
+    for _ in range(ALL_CONNECTIONS):
+        opened.enter_context(psycopg.connect(composed.dsn("tillstream_reports"), connect_timeout=10))
+
+
+def test_the_nightly_run_cannot_take_everybodys_connections(composed: ComposedStack) -> None:
+    with ExitStack() as opened:
+        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+            take_connections(composed, opened)
+        with psycopg.connect(composed.dsn("tillstream_reader"), connect_timeout=10) as reader:
+            assert reader.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_container_sees_its_own_secrets_only(composed: ComposedStack) -> None:
     seen = {
         service: set(docker("exec", composed.container(service), "ls", "/run/secrets").split())
@@ -134,7 +167,10 @@ def test_images_hold_one_service_and_no_tests(composed: ComposedStack) -> None:
         assert docker("exec", composed.container(service), "python", "-c", script).split() == [wanted]
 
 
-def test_secrets_cannot_be_read_by_other_users_of_the_machine(composed: ComposedStack) -> None:
+def test_secrets_and_files_cannot_be_read_by_other_users_of_the_machine(composed: ComposedStack) -> None:
     assert (composed.place / "secrets").stat().st_mode & 0o077 == 0
     assert (composed.place / ".env").stat().st_mode & 0o077 == 0
-    assert Path(composed.place / "data" / "input").stat().st_mode & 0o002 == 0
+    for folder in (
+        composed.data_dir / name for name in ("input", "work", "processed", "error", "raw", "output")
+    ):
+        assert folder.stat().st_mode & 0o007 == 0, folder

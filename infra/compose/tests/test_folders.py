@@ -1,6 +1,8 @@
 """`folders.py`, which runs as root before everything else: what others put below the data folder neither stops nor leads it."""
 
 import os
+import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,10 @@ SCRIPT = Path(__file__).parents[3] / "infra" / "images" / "folders.py"
 WITHIN_S = 30
 NAME_BYTES = 200
 PATH_BYTES = 4096
+OWNER, USER, GROUP, MASK, OTHERS = 0x01, 0x02, 0x04, 0x10, 0x20
+NOBODY = 0xFFFFFFFF
+PARTNER_UID, SERVICES_UID = 4711, 10001
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 
 
 def open_folders(data: Path) -> subprocess.CompletedProcess[str]:
@@ -60,3 +66,51 @@ def test_a_link_to_another_folder_opens_nothing(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert rights_of(other) == before
+
+
+def let_in(folder: Path, user: int) -> None:
+    """As `setfacl -m u:USER:rwx -m d:u:USER:rwx` does it."""
+    entries = [
+        (OWNER, 7, NOBODY),
+        (USER, 7, user),
+        (GROUP, 5, NOBODY),
+        (MASK, 7, NOBODY),
+        (OTHERS, 0, NOBODY),
+    ]
+    written = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    for attribute in (ACCESS, DEFAULT):
+        os.setxattr(folder, attribute, written)
+
+
+def entries_of(folder: Path, attribute: str) -> dict[tuple[int, int], int]:
+    written = os.getxattr(folder, attribute)
+    return {(tag, who): rights for tag, rights, who in struct.iter_unpack("<HHI", written[4:])}
+
+
+def test_whom_somebody_let_in_by_hand_stays_let_in(tmp_path: Path) -> None:
+    (tmp_path / "input").mkdir(mode=0o750)
+    let_in(tmp_path / "input", PARTNER_UID)
+    for _ in range(2):
+        assert open_folders(tmp_path).returncode == 0
+    for attribute in (ACCESS, DEFAULT):
+        found = entries_of(tmp_path / "input", attribute)
+        assert (found[USER, PARTNER_UID], found[USER, SERVICES_UID], found[OTHERS, NOBODY]) == (7, 7, 0)
+
+
+def test_a_second_time_changes_nothing_and_opens_nothing_to_others(tmp_path: Path) -> None:
+    (tmp_path / "input").mkdir(mode=0o700)
+    open_folders(tmp_path)
+    first = [entries_of(tmp_path / "input", attribute) for attribute in (ACCESS, DEFAULT)]
+    open_folders(tmp_path)
+    assert [entries_of(tmp_path / "input", attribute) for attribute in (ACCESS, DEFAULT)] == first
+    assert all((found[GROUP, NOBODY], found[OTHERS, NOBODY]) == (0, 0) for found in first)
+
+
+def test_a_folder_from_which_only_owners_may_move_files_is_one_no_more(tmp_path: Path) -> None:
+    sticky = tmp_path / "input" / "sftp"
+    sticky.mkdir(parents=True)
+    sticky.chmod(0o1777)
+    assert open_folders(tmp_path).returncode == 0
+    mode = sticky.stat().st_mode
+    assert not mode & stat.S_ISVTX
+    assert mode & 0o007 == 0o007

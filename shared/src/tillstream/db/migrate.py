@@ -19,7 +19,7 @@ from tillstream.errors import DatabaseUnavailable, Misconfigured
 
 _PACKAGE = "tillstream.db"
 _NEWEST = "head"
-_READER = "tillstream_reader"
+_BOUNDS = {"tillstream_reader": "bound_reader", "tillstream_reports": "bound_reports"}
 # Any number does, as long as every migration takes the same one: two at a time would trip over each other.
 LOCK_WITHIN_S = 30
 _MIGRATION_LOCK = 7_305_112_024
@@ -68,8 +68,8 @@ def _prepare_roles(connection: Connection, passwords: Mapping[str, str]) -> None
             sql.Identifier(role), sql.Literal(password)
         )
         run_script(connection, change.as_string())
-        if role == _READER:
-            run_script(connection, statements["bound_reader"])
+        if bound := _BOUNDS.get(role):
+            run_script(connection, statements[bound])
     run_script(connection, statements["create_schemas"])
     run_script(connection, statements["close_public"])
 

@@ -23,6 +23,10 @@ $roles$;
 ALTER ROLE tillstream_reader SET default_transaction_read_only = on;
 ALTER ROLE tillstream_reader SET statement_timeout = '30s';
 
+-- name: bound_reports
+-- The nightly run needs two connections. One that has gone wrong must not take the room of those that serve the shop.
+ALTER ROLE tillstream_reports CONNECTION LIMIT 10;
+
 -- name: create_schemas
 -- Who owns what: `shop` and `api` belong to the owner, `reports` to the DAG's role.
 CREATE SCHEMA IF NOT EXISTS shop AUTHORIZATION tillstream_owner;
