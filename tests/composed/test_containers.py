@@ -115,7 +115,7 @@ def refusal(
     composed: ComposedStack, role: str, statement: LiteralString, database: str = "tillstream"
 ) -> str:
     """What PostgreSQL says to a statement that it must refuse."""
-    dsn = composed.dsn(role).replace("/tillstream", f"/{database}")
+    dsn = f"{composed.dsn(role).rpartition('/')[0]}/{database}"
     with pytest.raises(psycopg.Error) as refused, psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.execute(statement)
     return str(refused.value)
