@@ -76,6 +76,12 @@ async def test_a_partners_own_folder_and_file_are_taken_whoever_made_them(
     assert await eventually(moved)
 
 
+async def test_an_up_that_changes_nothing_makes_no_container_anew(composed: ComposedStack) -> None:
+    before = {service: composed.inspect(service)["Id"] for service in composed.services}
+    await asyncio.to_thread(composed.up)
+    assert {service: composed.inspect(service)["Id"] for service in composed.services} == before
+
+
 async def test_what_was_there_is_there_after_down_and_up(shop: Shop, composed: ComposedStack) -> None:
     source = f"kept-{uuid4()}"
     await shop.accept("events", batch("kept"), source)

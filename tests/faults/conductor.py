@@ -170,7 +170,11 @@ class Run:
             return all(offsets.get(place, 0) >= end for place, end in ends.items())
 
         await eventually(self._trying(applied), within_s)
-        await eventually(lambda: asyncio.to_thread(self._is_ready), within_s)
+        try:
+            await eventually(lambda: asyncio.to_thread(self._is_ready), within_s)
+        except AssertionError:
+            problems = await asyncio.to_thread(self._system.problems)
+            raise AssertionError(f"not ready after {within_s:g} s: {'; '.join(problems)}") from None
         return monotonic() - began
 
     def _trying[T](self, question: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T | None]]:
