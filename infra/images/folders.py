@@ -58,6 +58,8 @@ def _open_with_folders_below(top: Path, users: dict[int, int]) -> None:
     finally:
         os.close(handle)
     for place, _, _, handle in os.fwalk(top, onerror=_tell):
+        if place == str(top):
+            continue
         try:
             _open(handle, place, users)
         except OSError as error:

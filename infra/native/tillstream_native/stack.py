@@ -143,8 +143,9 @@ class Stack:
         check_ports({port: name for name in names for port in self.ports.of(name)})
 
     def _prepare_prometheus(self, *, is_new: bool) -> None:
-        state, _ = self.supervisor.states().get(PROMETHEUS, (STOPPED, None))
-        if not is_new and PROMETHEUS not in self.supervisor.states():
+        states = self.supervisor.states()
+        state, _ = states.get(PROMETHEUS, (STOPPED, None))
+        if not is_new and PROMETHEUS not in states:
             raise CannotRun("This stack was started by a release without Prometheus; `make down` first.")
         if state in DOWN:
             self._check_ports([PROMETHEUS])
