@@ -1,59 +1,23 @@
 #!/bin/sh
 # Makes .venv once, from the locks, and runs a command in it: bootstrap.sh [COMMAND [ARGUMENT…]]
-# Everything that is fetched goes to $CACHE. A second run that finds nothing changed takes milliseconds.
+# A second run that finds nothing changed takes milliseconds.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-cache=${CACHE:-$root/.cache}
 venv=$root/.venv
-needed_kib=2000000
+tools=bootstrap
 
-fail() {
-    echo "$*" >&2
-    exit 1
+sources() {
+    cat infra/native/*.sh requirements/*.txt shared/pyproject.toml services/*/pyproject.toml
 }
 
-fingerprint() {
-    cd "$root"
-    { echo "$root ${PYTHON:-}"; cat infra/native/*.sh requirements/*.txt shared/pyproject.toml services/*/pyproject.toml; } | cksum
-}
-
-# uv reads none of pip's configuration, so a package index that is set there is handed over.
-follow_pips_index() {
-    index=${PIP_INDEX_URL:-$("$1" -m pip config get global.index-url 2>/dev/null || true)}
-    if [ -n "$index" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"; fi
-}
-
-is_current() {
-    [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ]
-}
-
-install() {
-    python=$(infra/native/find_python.sh)
-    free_kib=$(df -Pk "$root" | awk 'NR == 2 {print $4}')
-    [ "$free_kib" -ge "$needed_kib" ] || fail "Only $((free_kib / 1000)) MB are free on the disk of $root; the environment wants $((needed_kib / 1000)) MB."
-    mkdir -p "$cache"
-    # Two clones may share a cache, and two commands a clone: the second would clear the first one's tools under its hands.
-    # Where there is no flock, that stays the caller's affair.
-    exec 9>"$cache/bootstrap.lock"
-    if command -v flock >/dev/null; then flock 9; fi
-    if is_current; then return; fi
-    echo "Setting up .venv with $("$python" -V) …" >&2
-    export PIP_CACHE_DIR="$cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 UV_CACHE_DIR="$cache/uv" UV_PYTHON_DOWNLOADS=never
-    export UV_SYSTEM_CERTS=1 # as pip does: a company's own certificates are installed there
-    "$python" -m venv --clear "$cache/bootstrap"
-    "$cache/bootstrap/bin/python" -m pip install -q --require-hashes -r requirements/bootstrap.txt
-    follow_pips_index "$cache/bootstrap/bin/python"
-    export VIRTUAL_ENV="$venv"
-    uv="$cache/bootstrap/bin/uv"
-    "$uv" venv -q --clear --python "$python" "$venv"
+install_packages() {
     "$uv" pip sync -q --require-hashes requirements/services.txt requirements/dev.txt
     "$uv" pip install -q --no-deps --no-build-isolation -e shared $(printf -- '-e %s ' services/*/)
-    echo "$stamp" >"$venv/.stamp"
 }
 
-stamp=$(fingerprint)
-if ! is_current; then (cd "$root" && install); fi # in a shell of its own, which ends the lock
+. "$root/infra/native/environment.sh"
+ensure_environment
 [ "$#" -gt 0 ] || exit 0
 export PATH="$venv/bin:$PATH" PYTHONPATH="$root/infra/native"
 exec "$@"
