@@ -13,7 +13,6 @@ from support.native import NativeStack
 
 from tillstream_dags import export_revenue as exporting
 from tillstream_dags.build_views import build_views
-from tillstream_dags.doors import Doors
 from tillstream_dags.export_revenue import export_revenue
 
 pytestmark = pytest.mark.integration
@@ -21,7 +20,6 @@ pytestmark = pytest.mark.integration
 AS_OF = datetime(2024, 2, 1, 3, 0, tzinfo=UTC)
 PAGE_DAYS = 3_000  # query-api answers 3,660 at a time
 FIRST_DAY = date(2000, 1, 1)
-NEVER = 1e12
 
 
 @pytest.fixture
@@ -40,12 +38,13 @@ def pages(today: date) -> Iterator[tuple[date, date]]:
 
 
 def of_the_api(stack: NativeStack) -> list[tuple[str, Decimal, int]]:
-    with Doors(stack.ingest_url, stack.query_url) as doors:
-        rows = [
-            row
-            for first, last in pages(datetime.now(tz=UTC).date())
-            for row in doors.daily_revenue(first.isoformat(), last.isoformat(), NEVER)
+    rows = [
+        row
+        for first, last in pages(datetime.now(tz=UTC).date())
+        for row in stack.get("/metrics/daily-revenue", **{"from": str(first), "to": str(last)})[
+            "daily_revenue"
         ]
+    ]
     return [(row["order_day"], Decimal(str(row["daily_revenue"])), row["total_orders"]) for row in rows]
 
 

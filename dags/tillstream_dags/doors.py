@@ -81,14 +81,6 @@ class Doors:
         response = self._response(lambda: self._client.get(address), "query-api", deadline)
         return None if response.status_code == NOT_FOUND else _json(response, "query-api")
 
-    def daily_revenue(self, first_day: str, last_day: str, deadline: float) -> list[Json]:
-        """query-api's rows of a range, newest day first; it answers 3,660 days at most."""
-        address = f"{self._query_url}/metrics/daily-revenue"
-        days = {"from": first_day, "to": last_day}
-        answer = self._answer(lambda: self._client.get(address, params=days), "query-api", deadline)
-        rows: list[Json] = answer["daily_revenue"]
-        return rows
-
     def _answer(self, request: Callable[[], httpx.Response], who: str, deadline: float) -> Json:
         return _json(self._response(request, who, deadline), who)
 
