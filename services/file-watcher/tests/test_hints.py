@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 from structlog.testing import capture_logs
+from watchdog.events import FileClosedEvent
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
@@ -30,6 +31,15 @@ DEADLINE_S = 10.0
 def mute() -> BaseObserver:
     """Looks every hour: as good as a network file system, which takes a watch and tells nothing."""
     return PollingObserver(timeout=HOUR_S)
+
+
+def in_turn(*makers: Callable[[], BaseObserver]) -> Callable[[], BaseObserver]:
+    turns = iter(makers)
+
+    def make() -> BaseObserver:
+        return next(turns)()
+
+    return make
 
 
 class Exhausted(type(Observer())):  # type: ignore[misc]  # the observer of the platform
@@ -99,12 +109,7 @@ async def test_a_folder_without_hints_is_told_of_and_its_files_are_found(
 
 
 async def test_hints_that_end_are_told_of_once_and_so_is_their_return(bench: Bench) -> None:
-    observers = [Observer, mute, mute, Observer]
-
-    def next_one() -> BaseObserver:
-        return observers.pop(0)()
-
-    async with started(hints_of(bench, next_one)) as hints:
+    async with started(hints_of(bench, in_turn(Observer, mute, mute, Observer))) as hints:
         with capture_logs() as logs:
             for expected in (0, 0, 1):
                 hints._close()
@@ -114,6 +119,16 @@ async def test_hints_that_end_are_told_of_once_and_so_is_their_return(bench: Ben
         "There are no hints from inotify; scans find the files.",
         "There are hints from inotify again.",
     ]
+
+
+async def test_a_word_on_the_last_trial_that_is_still_on_its_way_is_no_answer_to_this_one(
+    bench: Bench,
+) -> None:
+    async with started(hints_of(bench, in_turn(Observer, mute))) as hints:
+        hints._close()
+        hints.on_any_event(FileClosedEvent(str(bench.folders.input / PROBE_NAMES[0])))
+        await hints.check(BRIEFLY_S)
+        assert working(bench) == 0
 
 
 async def test_a_folder_that_was_made_anew_is_watched_again(bench: Bench) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,9 @@ DRY = "&dry_run=true"
 # Of a file that takes some seconds to examine, and of one that takes far longer than anybody here waits.
 SOME_ROWS = 100_000
 MANY_ROWS = 2_000_000
-# What one other request may wait, and what is cut short may take: a part of what the examination takes.
-WAIT_S = 1.0
+# Other requests meanwhile, one after the other: the examination takes as long as hundreds of them.
+SERVED = 10
+# What is cut short may take: a part of what the examination takes.
 CUT_SHORT_S = 8.0
 
 
@@ -79,15 +79,13 @@ async def test_others_are_served_while_a_file_is_examined(folders: Folders) -> N
         door.client.timeout = 3 * WITHIN_S  # the examination comes after all others who want the processor
         asked = asyncio.create_task(door.send(users(SOME_ROWS), query=DRY))
         await examining(door)
-        waits = []
+        served = 0
         while not asked.done():
-            began = time.monotonic()
             assert (await door.client.get("/health")).status_code == 503  # there is no broker
-            waits.append(time.monotonic() - began)
+            served += 1
         said = asked.result().json()
         assert (said["verdict"], said["rows"]) == ("loaded", SOME_ROWS)
-        assert len(waits) > 10
-        assert max(waits) < WAIT_S
+        assert served > SERVED  # were it examined on their loop, hardly any
         assert door.children() == []
     assert names(folders) == []
 

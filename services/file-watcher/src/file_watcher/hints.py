@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import override
@@ -32,13 +33,21 @@ STOP_LIMIT_S = 2.0
 PROBE_LIMIT_S = 2.0
 PROBE_EVERY_S = 60.0
 # Names that no scan looks at, the same in every process: what a killed one leaves, the next one takes away. They take turns,
-# so that a late word of the last trial is not taken for an answer to this one.
+# so that what the observer says late of the last trial's file is not taken for an answer to this one.
 PROBE_NAMES = (".hints-0.tmp", ".hints-1.tmp")
 # Opening and reading are not among them: the scans themselves do that.
 _TELLING = frozenset({EVENT_TYPE_CLOSED, EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED})
 _REMARK = "hints"
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One trial of whether hints come. A word that is already on its way to the loop answers the trial it was said in."""
+
+    name: str
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Hints(FileSystemEventHandler):
@@ -63,9 +72,8 @@ class Hints(FileSystemEventHandler):
         self._observer: BaseObserver | None = None
         self._complaints = _Complaints(self._lost)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._heard = asyncio.Event()
-        self._probe_names = cycle(PROBE_NAMES)
-        self._probe_name = ""
+        self._trials = map(_Trial, cycle(PROBE_NAMES))
+        self._trial: _Trial | None = None
         self._doubted = asyncio.Event()
         self._problem: str | None = None
 
@@ -107,14 +115,13 @@ class Hints(FileSystemEventHandler):
         self._say(None if is_heard else f"no hint came within {within_s:g} s of a file that was written")
 
     async def _is_heard(self, within_s: float) -> bool:
-        self._heard.clear()
-        self._probe_name = next(self._probe_names)
-        probe = self._folder / self._probe_name
+        self._trial = trial = next(self._trials)
+        probe = self._folder / trial.name
         probe.unlink(missing_ok=True)
         try:
             os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             async with asyncio.timeout(within_s):
-                await self._heard.wait()
+                await trial.heard.wait()
         except TimeoutError:
             return False
         except FileExistsError:
@@ -156,8 +163,9 @@ class Hints(FileSystemEventHandler):
         ):
             return  # a folder changes with whatever comes or goes in it: what comes is told by itself
         name = Path(os.fsdecode(event.src_path)).name
-        if name == self._probe_name:
-            self._on_loop(self._heard.set)
+        trial = self._trial  # once: it may change at any moment
+        if trial is not None and name == trial.name:
+            self._on_loop(trial.heard.set)
         elif name not in PROBE_NAMES:
             self._on_loop(self._wake)
 

@@ -13,7 +13,7 @@ from tillstream.observe.metrics import Metrics
 from tillstream.observe.web_server import WebServer
 from tillstream.testing.waiting import eventually
 
-from .conftest import LIMITS, small_app
+from .conftest import small_app
 
 pytestmark = pytest.mark.unit
 
@@ -107,7 +107,7 @@ async def test_byte_by_byte_body_is_408_and_closed(wire: Wire) -> None:
     dripping.cancel()
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"The body did not arrive within 0.2 s." in answer
-    assert time.monotonic() - began < LIMITS.read_s + 1
+    assert time.monotonic() - began < DEADLINE_S  # it drips for longer
 
 
 async def test_chunked_body_without_a_length_is_bounded(wire: Wire) -> None:
@@ -209,7 +209,7 @@ async def _drip(wire: Wire) -> None:
         await wire.send(b"x")
         return False
 
-    await eventually(drop, DEADLINE_S)
+    await eventually(drop, 2 * DEADLINE_S)
 
 
 async def _until(wire: Wire, end: bytes) -> bytes:
