@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 LEFT_OUT = frozenset({"grafana"})
 COMMAND_WITHIN_S = 300
 IMAGES = ("ingest-api", "query-api", "etl-worker", "file-watcher")
+KILLED = 128 + signal.SIGKILL  # as a shell tells it
 # Published ports that the native stack does not have.
 AIRFLOW_PORT = 8080
 POSTGRES_PORT = 5432
@@ -112,7 +113,11 @@ class ComposedStack:
         # From within, as the part's own user: to the engine's own `kill` a container stays stopped.
         pid = self.pid(name)
         assert pid is not None, f"{name} does not run"
-        docker("exec", self.container(name), "sh", "-c", f"kill -{number.value} -1")
+        try:
+            docker("exec", self.container(name), "sh", "-c", f"kill -{number.value} -1")
+        except subprocess.CalledProcessError as error:
+            if error.returncode != KILLED:  # the shell went down with the container before it could answer
+                raise
         return pid
 
     def wait_ready(self, *services: str, within_s: float = 60) -> None:
