@@ -1,6 +1,6 @@
 """Applies a batch of messages inside the caller's transaction: any order, any repetition, the same tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from tillstream.apply.verdicts import REFUSED_BY_DATABASE, Verdict
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
-from tillstream.contracts.plain_events import PlainEvent
+from tillstream.contracts.plain_events import PlainEvent, are_all_plain
 from tillstream.contracts.reasons import Reason
 from tillstream.db.failures import is_about_a_record
 
@@ -59,11 +59,11 @@ class Engine:
         TransactionConflict where another session was faster: then the batch is run again.
         """
         changes, events, refused = _sort_out(messages)
-        firsts = _first_copies(changes) | _first_copies(events)
-        await stage(conn, changes, events, firsts)
+        again = _further_copies(changes) | _further_copies(events)
+        await stage(conn, changes, events, again)
         verdicts = await self._exceptions.keep_refusals(conn, refused)
         for step, numbered in ((ChangePass(conn), changes), (EventPass(conn, dict(events)), events)):
-            verdicts |= await self._run_twice(conn, step, numbered, firsts)
+            verdicts |= await self._run_twice(conn, step, numbered, again)
         in_order = list(map(verdicts.__getitem__, range(len(messages))))
         columns = messages, map(_outcome, in_order), map(_reason, in_order)
         return list(map(_make_applied, zip(*columns, strict=True)))
@@ -73,11 +73,14 @@ class Engine:
         conn: AsyncConnection,
         step: ChangePass | EventPass,
         numbered: Sequence[NumberedEvent],
-        firsts: set[int],
+        again: set[int],
     ) -> dict[int, Verdict]:
         """The first copy of each id, then, against what that one left behind, all further copies."""
         verdicts: dict[int, Verdict] = {}
-        for copies in ([n for n in numbered if n[0] in firsts], [n for n in numbered if n[0] not in firsts]):
+        rounds: tuple[Sequence[NumberedEvent], ...] = (numbered,)
+        if again:
+            rounds = [n for n in numbered if n[0] not in again], [n for n in numbered if n[0] in again]
+        for copies in rounds:
             if copies:
                 if verdicts:
                     await step.activate([ord_ for ord_, _ in copies])
@@ -113,12 +116,14 @@ class Engine:
 
 
 def _sort_out(
-    messages: Iterable[Message | PlainEvent],
+    messages: Sequence[Message | PlainEvent],
 ) -> tuple[list[Numbered], list[NumberedEvent], list[Numbered]]:
     """Changes of entities, events, and what broke its contract, each with its place in the batch."""
     changes: list[Numbered] = []
     events: list[NumberedEvent] = []
     refused: list[Numbered] = []
+    if are_all_plain(messages):  # as most batches are, and all that come fast
+        return changes, list(enumerate(messages)), refused
     for ord_, message in enumerate(messages):
         if isinstance(message, PlainEvent):
             events.append((ord_, message))
@@ -131,9 +136,12 @@ def _sort_out(
     return changes, events, refused
 
 
-def _first_copies(numbered: Iterable[NumberedEvent]) -> set[int]:
-    """The places at which a message id stands for the first time."""
+def _further_copies(numbered: Sequence[NumberedEvent]) -> set[int]:
+    """The places at which a message id stands again."""
+    ids = [message.id_bytes for _, message in numbered]
+    if len(set(ids)) == len(ids):
+        return set()
     first_of: dict[bytes, int] = {}
-    for ord_, message in numbered:
-        first_of.setdefault(message.id_bytes, ord_)
-    return set(first_of.values())
+    for (ord_, _), message_id in zip(numbered, ids, strict=True):
+        first_of.setdefault(message_id, ord_)
+    return {ord_ for ord_, _ in numbered} - set(first_of.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from operator import attrgetter, itemgetter
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
@@ -11,12 +12,13 @@ from tillstream.apply.statements import EXCEPTIONS
 from tillstream.apply.verdicts import DUPLICATE, ID_CONFLICT, Verdict
 from tillstream.contracts.messages import Message, Refusal
 from tillstream.contracts.outcomes import OutcomeKind
-from tillstream.contracts.plain_events import PlainEvent
+from tillstream.contracts.plain_events import PlainEvent, are_all_plain
 from tillstream.contracts.reasons import SENTENCES, Reason
 from tillstream.contracts.records import to_json
 from tillstream.errors import TransactionConflict
 
 _KEPT = frozenset({OutcomeKind.PARKED, OutcomeKind.QUARANTINED})
+_outcome, _message = attrgetter("outcome"), itemgetter(1)
 _FIELD_OF = {Reason.DUPLICATE_EMAIL: "email"}
 
 
@@ -40,6 +42,8 @@ class ExceptionWriter:
         """Writes what the verdicts ask for, sorted by message id, and returns them. A refusal that is kept already is a
         refusal again, and is kept once."""
         final = dict(verdicts)
+        if not (_KEPT & set(map(_outcome, final.values()))) and are_all_plain(map(_message, numbered)):
+            return final
         odd = sorted(
             (
                 (ord_, completed(message))

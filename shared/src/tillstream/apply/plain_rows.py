@@ -7,7 +7,7 @@ through an adapter, most of them in Python; for ten values a row that costs more
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import batched, repeat
+from itertools import batched, chain, repeat
 from struct import Struct, pack
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ def _piece(numbered: Iterable[NumberedPlain]) -> bytes:
     for each in numbered:
         event = each[1]
         kinds[event.form.event_type, event.source, event.form.product_id is None].append(each)
-    return b"".join(row for kind, some in kinds.items() for row in _rows(_layout(*kind), some))
+    return b"".join(chain.from_iterable(_rows(_layout(*kind), some) for kind, some in kinds.items()))
 
 
 class _Layout(NamedTuple):

@@ -69,35 +69,35 @@ _EVENT_TYPES = [
 
 
 async def stage(
-    conn: AsyncConnection, changes: Sequence[Numbered], events: Sequence[NumberedEvent], first: set[int]
+    conn: AsyncConnection, changes: Sequence[Numbered], events: Sequence[NumberedEvent], again: set[int]
 ) -> None:
-    """Fills the temporary tables. Rows whose number is in `first` are active.
+    """Fills the temporary tables. Rows are active, but for those whose number is in `again`.
 
     Every COPY of a batch happens here, before any shared row is touched: a client that is stopped in the middle of
     one holds no lock that others wait for.
     """
     await conn.execute(STAGING["create"])
     if changes:
-        rows = (_change_row(ord_, ord_ in first, message) for ord_, message in changes)
+        rows = (_change_row(ord_, ord_ not in again, message) for ord_, message in changes)
         await _copy(conn, STAGING["copy_incoming"], _INCOMING_TYPES, rows)
         items = list(_item_rows(changes))
         if items:
             await _copy(conn, STAGING["copy_incoming_items"], _ITEM_TYPES, items)
         await conn.execute(STAGING["analyze"])
-    await _stage_events(conn, events, first)
+    await _stage_events(conn, events, again)
 
 
-async def _stage_events(conn: AsyncConnection, events: Sequence[NumberedEvent], first: set[int]) -> None:
-    plain = [(ord_, event) for ord_, event in events if isinstance(event, PlainEvent) and ord_ in first]
+async def _stage_events(conn: AsyncConnection, events: Sequence[NumberedEvent], again: set[int]) -> None:
+    plain = [(ord_, event) for ord_, event in events if isinstance(event, PlainEvent) and ord_ not in again]
     if plain:
         async with conn.cursor() as cursor, cursor.copy(STAGING["copy_plain_events"]) as copy:
             for piece in binary_rows(plain):
                 await copy.write(piece)
     if len(plain) < len(events):
         rows = (
-            _event_row(ord_, ord_ in first, completed(event))
+            _event_row(ord_, ord_ not in again, completed(event))
             for ord_, event in events
-            if not isinstance(event, PlainEvent) or ord_ not in first
+            if not isinstance(event, PlainEvent) or ord_ in again
         )
         await _copy(conn, STAGING["copy_incoming_events"], _EVENT_TYPES, rows)
 

@@ -154,7 +154,7 @@ async def alone(conn: AsyncConnection) -> bool:
 
 def _new_parents(applied: Iterable[Applied]) -> list[tuple[str, int]]:
     """The rows that others may wait for, sorted."""
-    changes = ((message, outcome) for message, outcome, _ in applied if not isinstance(message, PlainEvent))
+    changes = [(message, outcome) for message, outcome, _ in applied if not isinstance(message, PlainEvent)]
     return sorted(
         {
             _parent(message)

@@ -5,7 +5,7 @@ completed by it at any time; a property test holds the two against each other. R
 loops run in C: in Python one step per record and column costs more than parsing it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from itertools import repeat
@@ -85,6 +85,11 @@ class PlainEvent(NamedTuple):
 
 
 _make_event = partial(tuple.__new__, PlainEvent)
+
+
+def are_all_plain(messages: Iterable[object]) -> bool:
+    """Whether there are any, and nothing but plain events: told without a step of Python for each."""
+    return set(map(type, messages)) == {PlainEvent}
 
 
 class PlainReader:
