@@ -82,6 +82,7 @@ BAD = [
     ("/jobs?status=lost", "status"),
     ("/jobs?file_name=", "file_name"),
     (f"/jobs?file_name={LONG}", "file_name"),
+    ("/jobs?source=", "source"),
     ("/jobs?file_name=a%00b", "file_name"),
     ("/jobs?limit=-1", "limit"),
     ("/jobs/17", "job_id"),

@@ -128,11 +128,13 @@ async def test_pages_hold_every_job_once_newest_first(api: Api, rows: ShopRows) 
     assert [job["job_id"] for page in pages for job in page["jobs"]] == list(map(str, newest_first))
 
 
-async def test_jobs_are_found_by_file_name_and_status(api: Api, rows: ShopRows) -> None:
-    wanted = rows.job("failed", file_name="users of May.csv", error="unknown_header: …")
-    rows.job("loaded", file_name="users of May.csv")
-    rows.job("failed", file_name="users.csv")
-    found = await api.get("/jobs", file_name="users of May.csv", status="failed")
+async def test_jobs_are_found_by_file_name_source_and_status(api: Api, rows: ShopRows) -> None:
+    of_may = {"file_name": "users of May.csv", "source": "partner"}
+    wanted = rows.job("failed", **of_may, error="unknown_header: …")
+    rows.job("loaded", **of_may)
+    rows.job("failed", **of_may | {"source": "shop"})
+    rows.job("failed", **of_may | {"file_name": "users.csv"})
+    found = await api.get("/jobs", **of_may, status="failed")
     assert [(job["job_id"], job["error"]) for job in found["jobs"]] == [(str(wanted), "unknown_header: …")]
 
 

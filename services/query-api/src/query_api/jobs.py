@@ -9,7 +9,13 @@ from query_api.failures import NotThere
 
 
 async def list_jobs(
-    reader: Reader, *, file_name: str | None, status: str | None, limit: int, cursor: str | None
+    reader: Reader,
+    *,
+    file_name: str | None,
+    source: str | None,
+    status: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> dict[str, Any]:
     """Newest first; `next_cursor` is null on the last page. Raises BadParameter for a forged cursor."""
     _, after_created_at, after_id = jobs_key(cursor) if cursor else (None, None, None)
@@ -18,6 +24,7 @@ async def list_jobs(
             "jobs_page",
             {
                 "file_name": file_name,
+                "source": source,
                 "status": status,
                 "after_created_at": after_created_at,
                 "after_id": after_id,

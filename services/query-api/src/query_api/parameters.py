@@ -107,6 +107,7 @@ class TopProductsParameters(Parameters):
 
 class JobsParameters(Parameters):
     file_name: Text | None = Field(default=None, description="Only files that came under exactly this name.")
+    source: Text | None = Field(default=None, description="Only files of this source.")
     status: JobStatus | None = Field(default=None, description="Only jobs that stand there.")
     limit: Limit = DEFAULT_PAGE_ROWS
     cursor: CursorText | None = None

@@ -6,6 +6,7 @@ SELECT
   encoding_certainty, percent, eta_seconds, corrects, corrected_by
 FROM api.jobs
 WHERE (%(file_name)s::text IS NULL OR file_name = %(file_name)s)
+  AND (%(source)s::text IS NULL OR source = %(source)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(after_created_at)s::timestamptz IS NULL OR (created_at, job_id) < (%(after_created_at)s, %(after_id)s))
 ORDER BY created_at DESC, job_id DESC

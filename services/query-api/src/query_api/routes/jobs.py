@@ -37,7 +37,12 @@ def make_router(reader: Reader) -> APIRouter:
     )
     async def get_jobs(query: Annotated[JobsParameters, Query()]) -> Response:
         page = await list_jobs(
-            reader, file_name=query.file_name, status=query.status, limit=query.limit, cursor=query.cursor
+            reader,
+            file_name=query.file_name,
+            source=query.source,
+            status=query.status,
+            limit=query.limit,
+            cursor=query.cursor,
         )
         return json_response(page)
 
