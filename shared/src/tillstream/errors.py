@@ -14,6 +14,7 @@ TillstreamError
 │   ├── ContractViolation
 │   ├── RecordTooLarge        Kafka takes no record of this size
 │   └── FileRefused
+├── LongWay                 rows of a file cannot be stored together; row by row they can be judged
 ├── Stalled                 there is work and nothing moves; the process ends and is started again
 ├── Misconfigured           a person must change something; the process says what and ends
 └── WrongOption             an option of a command breaks its rule; nothing was done
@@ -82,6 +83,10 @@ class RecordTooLarge(Rejected):
 
 class FileRefused(Rejected):
     """A file that cannot be loaded as a whole; the text says why in a sentence."""
+
+
+class LongWay(TillstreamError):
+    """Not all plain rows of a chunk can be stored set-wise. Roll back, and give all to the engine."""
 
 
 class Stalled(TillstreamError):

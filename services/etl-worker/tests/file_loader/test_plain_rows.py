@@ -9,10 +9,11 @@ import pytest
 from psycopg import AsyncConnection
 
 from etl_worker.file_loader import chunks
-from tillstream.apply.file_rows import FileRows, LongWay
+from tillstream.apply.file_rows import FileRows
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.ids import new_id
 from tillstream.contracts.outcomes import OutcomeKind
+from tillstream.errors import LongWay
 
 from .conftest import SIDES, Shop
 

@@ -21,7 +21,7 @@ from tillstream.contracts.messages import microseconds
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.plain_rows import PlainRows
 from tillstream.db.failures import is_about_a_record
-from tillstream.errors import TillstreamError, TransactionConflict
+from tillstream.errors import LongWay, TillstreamError, TransactionConflict
 
 ROWS_IN_A_PIECE = 2_000
 FORGET_AFTER = 20  # chunks: some seconds of a large file
@@ -35,10 +35,6 @@ _EIGHT, _SIXTEEN, _FORTY = pack(">i", 8), pack(">i", 16), pack(">i", 40)
 # A numeric of four digits of base 10,000, the first one times 10,000 squared, and two places; PostgreSQL drops leading zeros.
 _AMOUNT = pack(">iHhHH", 16, 4, 2, 0, 2)
 _PLACE = 10_000
-
-
-class LongWay(TillstreamError):
-    """Not all plain rows of a chunk can be stored set-wise. Roll back, and give all to the engine."""
 
 
 class Parents:

@@ -18,7 +18,7 @@ from tillstream.csv.rows import Chunk, Row, RowReader
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ChunkBounds:
     """Of one chunk: rows, and bytes of the file after which it takes no further row."""
 
     rows: int
@@ -49,7 +49,7 @@ class ChunkReader:
         self._plain = PlainRowReader(header.entity, header.columns, job, shop_timezone)
         self._job = job
 
-    def read(self, bounds: Bounds) -> Ready:
+    def read(self, bounds: ChunkBounds) -> Ready:
         """The next one. Blocks; raises FileRefused and DiskUnavailable."""
         with disk_translated():
             chunk = self._reader.read_chunk(bounds.rows, bounds.bytes)
@@ -66,7 +66,7 @@ class ChunkReader:
         return [self._reader.row(record_of(line, text)) for line, text in plain if line in lines]
 
 
-async def read_ahead(reader: ChunkReader, bounds: Callable[[], Bounds]) -> AsyncGenerator[Ready]:
+async def read_ahead(reader: ChunkReader, bounds: Callable[[], ChunkBounds]) -> AsyncGenerator[Ready]:
     """The chunks up to the last one; while one is used, the next is read. To be closed: `aclosing`.
 
     Raises FileRefused and DiskUnavailable. Closed early, it leaves one chunk to the thread, which then finds its file closed.
@@ -82,5 +82,5 @@ async def read_ahead(reader: ChunkReader, bounds: Callable[[], Bounds]) -> Async
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _begun(reader: ChunkReader, bounds: Bounds) -> asyncio.Task[Ready]:
+def _begun(reader: ChunkReader, bounds: ChunkBounds) -> asyncio.Task[Ready]:
     return asyncio.create_task(asyncio.to_thread(reader.read, bounds), name="read a chunk")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from psycopg import AsyncConnection
 
-from etl_worker.file_loader.chunks import Bounds, ChunkReader, read_ahead
+from etl_worker.file_loader.chunks import ChunkBounds, ChunkReader, read_ahead
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.dialects import Dialect
@@ -139,9 +139,9 @@ class LoadFile:
                 f"too_many_rejects: {rejected} rows were refused; after more than {self._policy.max_rejects} the rest is not loaded"
             )
 
-    def _bounds(self) -> Bounds:
+    def _bounds(self) -> ChunkBounds:
         """Of the chunk to be read next."""
-        return Bounds(self._pace.rows(self._write_chunk.rows), self._policy.chunk_bytes)
+        return ChunkBounds(self._pace.rows(self._write_chunk.rows), self._policy.chunk_bytes)
 
     async def _end(self, run: Run, ending: Ending) -> Statement:
         """First the rejects file, so that it is there when the statement is; last the move, which nothing follows."""

@@ -15,7 +15,7 @@ from etl_worker.file_loader.runs import LoadPolicy, Run
 from etl_worker.file_loader.transaction import transaction
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.apply.engine import Applied
-from tillstream.apply.file_rows import FileRows, LongWay
+from tillstream.apply.file_rows import FileRows
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
@@ -25,7 +25,7 @@ from tillstream.csv.rejects import FirstAttempt
 from tillstream.csv.row_messages import RowMessage, RowMessages, keys_of, refuse_repeated_keys
 from tillstream.csv.rows import Row
 from tillstream.db.failures import translated
-from tillstream.errors import TransactionConflict, TransactionTimedOut
+from tillstream.errors import LongWay, TransactionConflict, TransactionTimedOut
 from tillstream.kafka.batch_size import BatchSize
 from tillstream.kafka.steps import Commit
 
