@@ -1,13 +1,14 @@
 """Plain rows that are left to the engine are not held against each other one."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, ClassVar, override
+from typing import ClassVar, override
 
 import pytest
 from psycopg import AsyncConnection
 
+from support.plans import rows_looked_at
 from tillstream.apply.file_rows import FileRows
 from tillstream.contracts.outcomes import OutcomeKind
 
@@ -34,25 +35,8 @@ class Explained(FileRows):
             "job_id": self._job.job_id,
             "accepted_at": self._job.claimed_at,
         }
-        async with conn.transaction(force_rollback=True):
-            cursor = await conn.execute(
-                b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + self._sql["store"].encode(), values
-            )
-            ((plan,),) = await cursor.fetchall()
-        self.notes.append((len(left_out), sum(map(looked_at, nodes(plan[0]["Plan"])))))
+        self.notes.append((len(left_out), await rows_looked_at(conn, self._sql["store"], values)))
         return await super().store(conn, left_out)
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-def looked_at(node: dict[str, Any]) -> float:
-    """PostgreSQL tells averages over the loops."""
-    removed = sum(count for name, count in node.items() if name.startswith("Rows Removed by"))
-    return float(node["Actual Loops"] * (node["Actual Rows"] + removed))
 
 
 async def test_a_chunk_of_which_every_other_order_is_an_orphan_is_stored_with_few_looks_per_row(

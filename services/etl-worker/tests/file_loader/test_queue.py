@@ -15,11 +15,13 @@ from pydantic import SecretStr
 from etl_worker.file_loader.app import build
 from etl_worker.file_loader.jobs import Jobs, Stream
 from etl_worker.file_loader.settings import LoaderSettings
+from support.plans import rows_looked_at
 from tillstream.apply.engine import Applied, Engine
 from tillstream.clock import SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.messages import Message
 from tillstream.db.connections import connect
+from tillstream.db.queries import load
 from tillstream.errors import DatabaseUnavailable, Misconfigured
 from tillstream.kafka.records import Record
 from tillstream.kafka.steps import commit
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.integration
 HEADER = b"user_id,name,email,signup_date\n"
 USERS = HEADER + b"".join(b"%d,N,u%d@example.org,2024-01-05\n" % (n, n) for n in range(1, 3 * CHUNK_ROWS + 1))
 MUCH = 1_000_000
+MANY = 5_000
 MINUTE_S = 60.0
 DEADLINE_S = 30.0
 
@@ -59,6 +62,31 @@ async def test_a_queued_job_waits_for_its_siblings_but_not_for_ever(shop: Shop) 
     assert await patient.runner.run_next() is None
     await shop.conn.execute("UPDATE shop.file_jobs SET created_at = created_at - interval '1 hour'")
     assert await patient.runner.run_next() is not None
+
+
+async def test_the_next_job_is_found_without_a_look_at_all_that_are_queued(shop: Shop) -> None:
+    await shop.conn.execute(
+        "INSERT INTO shop.file_jobs (job_id, file_name, source, kind, status, claimed_at)"
+        " SELECT gen_random_uuid(), 'users.csv', 'source ' || n %% 3, CASE n %% 4 WHEN 0 THEN 'user' WHEN 1 THEN 'order' END,"
+        " 'queued', timestamptz '2024-01-01' + n * interval '1 s' FROM generate_series(1, %s) AS n",
+        [MANY],
+    )
+    values = {
+        "settle": timedelta(0),
+        "inherited": [],
+        "inherited_epochs": [],
+        "kinds": ["user", "order"],
+        "children": ["order"],
+        "parents": ["user"],
+    }
+    statement = load("etl_worker.file_loader", "jobs.sql")["candidate"]
+    assert await rows_looked_at(shop.conn, statement, values) < MANY / 10
+    row = await (await shop.conn.execute(statement, values)).fetchone()
+    first = await shop.conn.execute(
+        "SELECT job_id FROM shop.file_jobs WHERE kind = 'user' ORDER BY claimed_at LIMIT 1"
+    )
+    assert row is not None
+    assert [row[0]] == list(await first.fetchone() or ())
 
 
 async def test_a_database_with_other_days_is_refused(shop: Shop) -> None:

@@ -40,6 +40,8 @@ NAMING = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
 }
 ACCEPTED_OUTCOMES = ("stored", "unchanged", "superseded")
+_KIND, _QUEUED = text("coalesce(kind, '')"), text("status = 'queued'")
+_LATE = text("late_rejects <> late_rejects_written")
 JOB_STATUSES = ("queued", "running", "loaded", "loaded_with_rejects", "duplicate", "archived", "failed")
 
 
@@ -300,9 +302,8 @@ class FileJob(Table, table=True):
         Index("file_jobs_newest_first", text("created_at DESC"), text("job_id DESC")),
         Index("file_jobs_content", "source", "kind", "finished_at"),
         Index("file_jobs_by_name", "file_name", text("created_at DESC"), text("job_id DESC")),
-        Index(
-            "file_jobs_late_rejects", "job_id", postgresql_where=text("late_rejects <> late_rejects_written")
-        ),
+        Index("file_jobs_queue", _KIND, "source", "claimed_at", "job_id", postgresql_where=_QUEUED),
+        Index("file_jobs_late_rejects", "job_id", postgresql_where=_LATE),
     )
     job_id: UUID = uuid()
     file_name: str = long_text()

@@ -29,14 +29,32 @@ SELECT job_id, lease_epoch FROM shop.file_jobs WHERE status = 'running'
 -- enough for its siblings, while none of a parent's kind is queued or running, and none of its own source and kind runs;
 -- or a running one whose owner is gone, or is this connection, or is to be ended (`inherited`): that lease, and none that
 -- somebody took after it.
-WITH under_way AS (
-  SELECT DISTINCT source, kind, status FROM shop.file_jobs WHERE status IN ('queued', 'running')
+-- Of all that is queued only the first job of each kind and source is looked at, by a walk along the index.
+WITH RECURSIVE heads AS (
+  (
+    SELECT f AS job FROM shop.file_jobs AS f
+    WHERE f.status = 'queued'
+    ORDER BY coalesce(f.kind, ''), f.source, f.claimed_at, f.job_id
+    LIMIT 1
+  )
+  UNION ALL
+  SELECT n.job
+  FROM heads AS h CROSS JOIN LATERAL (
+    SELECT f AS job FROM shop.file_jobs AS f
+    WHERE f.status = 'queued' AND (coalesce(f.kind, ''), f.source) > (coalesce((h.job).kind, ''), (h.job).source)
+    ORDER BY coalesce(f.kind, ''), f.source, f.claimed_at, f.job_id
+    LIMIT 1
+  ) AS n
+), under_way AS (
+  SELECT (job).* FROM heads
+  UNION ALL
+  SELECT * FROM shop.file_jobs WHERE status = 'running'
 ), too_early AS (
   SELECT d.child
   FROM unnest(%(children)s::text[], %(parents)s::text[]) AS d (child, parent) JOIN under_way AS u ON u.kind = d.parent
 )
 SELECT j.job_id, j.lease_epoch, a.pid, a.backend_start
-FROM shop.file_jobs AS j
+FROM under_way AS j
 LEFT JOIN pg_stat_activity AS a ON a.pid = j.lease_pid AND a.backend_start = j.lease_backend_start
 WHERE j.status = 'queued' AND EXISTS (
     SELECT FROM shop.file_jobs AS q WHERE q.status = 'queued' AND q.created_at <= now() - %(settle)s::interval
