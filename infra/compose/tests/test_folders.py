@@ -27,9 +27,8 @@ def open_folders(data: Path) -> subprocess.CompletedProcess[str]:
 
 
 def rights_of(folder: int | Path) -> tuple[int, bytes | None]:
-    lists = "system.posix_acl_access"
     mode = os.stat(folder).st_mode  # noqa: PTH116 - a handle too
-    return mode, os.getxattr(folder, lists) if lists in os.listxattr(folder) else None
+    return mode, os.getxattr(folder, ACCESS) if ACCESS in os.listxattr(folder) else None
 
 
 def make_deep(top: Path) -> int:

@@ -29,13 +29,8 @@ class Explained(FileRows):
 
     @override
     async def store(self, conn: AsyncConnection, left_out: Collection[int]) -> Counter[OutcomeKind]:
-        values = {
-            "left_out": sorted(left_out),
-            "source": self._job.source,
-            "job_id": self._job.job_id,
-            "accepted_at": self._job.claimed_at,
-        }
-        self.notes.append((len(left_out), await rows_looked_at(conn, self._sql["store"], values)))
+        looks = await rows_looked_at(conn, self._sql["store"], self._values(left_out))
+        self.notes.append((len(left_out), looks))
         return await super().store(conn, left_out)
 
 

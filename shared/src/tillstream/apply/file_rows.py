@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import chain, repeat
 from struct import Struct, pack
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection
@@ -88,15 +88,8 @@ class FileRows:
         Raises TransactionConflict where an id was stored before or by another session just now: the next attempt knows it. Raises
         LongWay where PostgreSQL refuses a row for anything else; else psycopg's errors as they are.
         """
-        job = self._job
-        values = {
-            "left_out": sorted(left_out),
-            "source": job.source,
-            "job_id": job.job_id,
-            "accepted_at": job.claimed_at,
-        }
         try:
-            cursor = await conn.execute(self._sql["store"], values)
+            cursor = await conn.execute(self._sql["store"], self._values(left_out))
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if not is_about_a_record(error):
                 raise
@@ -107,6 +100,14 @@ class FileRows:
         """Whether anything is parked until a row of this entity comes."""
         cursor = await conn.execute(self._sql["waited_for"])
         return await cursor.fetchone() == (True,)
+
+    def _values(self, left_out: Collection[int]) -> dict[str, Any]:
+        return {
+            "left_out": sorted(left_out),
+            "source": self._job.source,
+            "job_id": self._job.job_id,
+            "accepted_at": self._job.claimed_at,
+        }
 
     def _refusal(self, error: psycopg.Error) -> TillstreamError:
         is_known_event = isinstance(error, psycopg.errors.UniqueViolation) and self._entity is Entity.EVENT
