@@ -37,6 +37,7 @@ ROUTES = [
     "/metrics/retention",
     "/orders",
     "/orders/{order_id}",
+    "/parked",
     "/products/top",
     "/quarantine",
 ]
@@ -160,7 +161,16 @@ async def test_every_answer_keeps_its_schema_when_there_is_something_to_show(
 ) -> None:
     _fill(rows)
     document = await _document(api)
-    wholes = ["/orders", "/orders/1", "/jobs", "/quarantine", "/freshness", "/health", "/metrics/funnel"]
+    wholes = [
+        "/orders",
+        "/orders/1",
+        "/jobs",
+        "/quarantine",
+        "/parked",
+        "/freshness",
+        "/health",
+        "/metrics/funnel",
+    ]
     ranges = ["/metrics/daily-revenue", "/metrics/retention"]
     questions: list[tuple[str, dict[str, Any]]] = [
         *((path, {}) for path in wholes),

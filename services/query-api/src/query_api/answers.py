@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from query_api.parameters import JobStatus
+from query_api.parked import MAX_PARENTS
 from query_api.quarantine import MAX_SOURCES
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind
@@ -215,6 +216,43 @@ class Quarantine(TypedDict):
 class Parent(TypedDict):
     entity: Entity
     id: int
+
+
+class ParkedChange(TypedDict):
+    message_id: UUID
+    entity: Entity
+    waits_for: Parent
+    source: str
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    job_id: UUID | None
+    line: int | None
+    accepted_at: datetime
+    parked_at: datetime
+    expires_at: Annotated[
+        datetime,
+        Field(
+            description="When it is told in quarantine; it is applied all the same if its parent comes later."
+        ),
+    ]
+
+
+class MissingParent(TypedDict):
+    waits_for: Parent
+    waiting: Annotated[Count, Field(description="Changes that wait for it.")]
+    since: Annotated[datetime, Field(description="When the first of them was parked.")]
+
+
+class Parked(TypedDict):
+    parked: list[ParkedChange]
+    missing: Annotated[
+        list[MissingParent],
+        Field(
+            description=f"The {MAX_PARENTS} parents that the most changes wait for, under the same filters as the page."
+        ),
+    ]
+    next_cursor: str | None
 
 
 class Receipt(TypedDict):

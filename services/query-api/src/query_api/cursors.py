@@ -23,9 +23,11 @@ _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 type OrdersKey = tuple[Literal["orders"], _Moment, _Id]
 type JobsKey = tuple[Literal["jobs"], _Moment, UUID]
 type QuarantineKey = tuple[Literal["quarantine"], _Id]
+type ParkedKey = tuple[Literal["parked"], Literal["order", "product", "user"], _Id, UUID]
+type CursorKey = OrdersKey | JobsKey | QuarantineKey | ParkedKey
 
 
-def encode_cursor(key: OrdersKey | JobsKey | QuarantineKey) -> str:
+def encode_cursor(key: CursorKey) -> str:
     """The cursor of the page after `key`."""
     return urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
 
@@ -45,12 +47,18 @@ def quarantine_key(cursor: str) -> QuarantineKey:
     return _decode(cursor, _QUARANTINE)
 
 
+def parked_key(cursor: str) -> ParkedKey:
+    """What `encode_cursor` was given. Raises BadParameter for anything else."""
+    return _decode(cursor, _PARKED)
+
+
 _ORDERS: msgspec.json.Decoder[OrdersKey] = msgspec.json.Decoder(OrdersKey)
 _JOBS: msgspec.json.Decoder[JobsKey] = msgspec.json.Decoder(JobsKey)
 _QUARANTINE: msgspec.json.Decoder[QuarantineKey] = msgspec.json.Decoder(QuarantineKey)
+_PARKED: msgspec.json.Decoder[ParkedKey] = msgspec.json.Decoder(ParkedKey)
 
 
-def _decode[Key: OrdersKey | JobsKey | QuarantineKey](cursor: str, decoder: msgspec.json.Decoder[Key]) -> Key:
+def _decode[Key: CursorKey](cursor: str, decoder: msgspec.json.Decoder[Key]) -> Key:
     try:
         key = decoder.decode(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
     except (UnicodeError, binascii.Error, msgspec.DecodeError):

@@ -84,6 +84,14 @@ class JobStatus(StrEnum):
     FAILED = "failed"
 
 
+class ParentKind(StrEnum):
+    """What others may wait for."""
+
+    ORDER = "order"
+    PRODUCT = "product"
+    USER = "user"
+
+
 class OrdersParameters(Parameters):
     user_id: Id | None = Field(default=None, description="Only the orders of this user.")
     limit: Limit = DEFAULT_PAGE_ROWS
@@ -116,6 +124,16 @@ class JobsParameters(Parameters):
 class QuarantineParameters(Parameters):
     reason: Reason | None = Field(default=None, description="Only entries with this reason code.")
     source: Text | None = Field(default=None, description="Only entries of this source.")
+    limit: Limit = DEFAULT_PAGE_ROWS
+    cursor: CursorText | None = None
+
+
+class ParkedParameters(Parameters):
+    waits_for: ParentKind | None = Field(
+        default=None, description="Only what waits for a parent of this kind."
+    )
+    parent_id: Id | None = Field(default=None, description="Only what waits for a parent of this id.")
+    source: Text | None = Field(default=None, description="Only changes of this source.")
     limit: Limit = DEFAULT_PAGE_ROWS
     cursor: CursorText | None = None
 

@@ -147,6 +147,27 @@ QUARANTINE = {
     "counts_by_source": {"shop": {"invalid_status": 1}},
     "next_cursor": None,
 }
+_PARENT = {"entity": "user", "id": 17}
+PARKED = {
+    "parked": [
+        {
+            "message_id": "01942f21-5a10-7b3c-8e55-6a1d0c9b7f42",
+            "entity": "order",
+            "waits_for": _PARENT,
+            "source": "shop",
+            "topic": "shop.orders.v1",
+            "partition": 4,
+            "offset": 310,
+            "job_id": None,
+            "line": None,
+            "accepted_at": "2025-01-02T09:14:58.300Z",
+            "parked_at": "2025-01-02T09:14:58.350Z",
+            "expires_at": "2025-01-09T09:14:58.350Z",
+        }
+    ],
+    "missing": [{"waits_for": _PARENT, "waiting": 1, "since": "2025-01-02T09:14:58.350Z"}],
+    "next_cursor": None,
+}
 RECEIPT = {
     "event_id": "0b0d7d2e-3a39-4c2b-9a0e-5f0a2f9d1c11",
     "status": "stored",

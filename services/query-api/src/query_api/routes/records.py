@@ -1,4 +1,4 @@
-"""/quarantine, /events/{event_id}/receipt, /freshness and /health."""
+"""/quarantine, /parked, /events/{event_id}/receipt, /freshness and /health."""
 
 from typing import Annotated
 
@@ -8,7 +8,8 @@ from starlette.responses import Response
 from query_api import answers as models
 from query_api.database import Reader
 from query_api.freshness import report_freshness
-from query_api.parameters import QuarantineParameters, ReceiptParameters, Text
+from query_api.parameters import ParkedParameters, QuarantineParameters, ReceiptParameters, Text
+from query_api.parked import list_parked
 from query_api.quarantine import list_quarantine
 from query_api.receipts import find_receipt
 from query_api.routes import examples
@@ -36,6 +37,23 @@ def make_router(reader: Reader, clock: Clock) -> APIRouter:
     async def get_quarantine(query: Annotated[QuarantineParameters, Query()]) -> Response:
         page = await list_quarantine(
             reader, reason=query.reason, source=query.source, limit=query.limit, cursor=query.cursor
+        )
+        return json_response(page)
+
+    @router.get(
+        "/parked",
+        summary="What waits for a parent that has not come, and which parents are missing",
+        description="An order waits for its user, an item for its order and product, an event for its user and product.",
+        responses=answers(models.Parked, examples.PARKED),
+    )
+    async def get_parked(query: Annotated[ParkedParameters, Query()]) -> Response:
+        page = await list_parked(
+            reader,
+            waits_for=query.waits_for,
+            parent_id=query.parent_id,
+            source=query.source,
+            limit=query.limit,
+            cursor=query.cursor,
         )
         return json_response(page)
 
