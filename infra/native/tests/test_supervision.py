@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tillstream_native import supervision
 from tillstream_native.places import SOCKET_PATH_LIMIT, Places
 from tillstream_native.processes import Program
 from tillstream_native.supervision import Supervisor
@@ -101,6 +102,23 @@ def test_starting_what_runs_changes_nothing(supervisor: Supervisor) -> None:
     before = supervisor.states()["one"]
     supervisor.start(["one"])
     assert supervisor.states()["one"] == before
+
+
+def test_a_supervisor_that_says_nothing_is_told_of_in_time(
+    supervisor: Supervisor, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "ANSWERS_WITHIN_S", 0.2)
+    pid = int((places.run / "supervisord.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for ask in (lambda: supervisor.running, supervisor.states, lambda: supervisor.stop(["one"], WAIT_S)):
+            with pytest.raises(
+                CannotRun, match=rf"supervisord \(process {pid}\) has not answered within 0.2 s"
+            ):
+                ask()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: supervisor.states()["one"][0] == "running")
 
 
 def test_what_a_program_says_is_in_its_log(supervisor: Supervisor, places: Places) -> None:

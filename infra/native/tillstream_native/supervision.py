@@ -4,16 +4,17 @@ import getpass
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
-from xmlrpc.client import Fault, ServerProxy
+from typing import Any, override
+from xmlrpc.client import Fault, ServerProxy, Transport
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
 
 from tillstream_native.places import Places
 from tillstream_native.processes import Program, tail
@@ -83,7 +84,7 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether it answers."""
+        """Whether it is there. Raises CannotRun where it is and does not answer."""
         try:
             self._call("getState")
         except OSError:
@@ -142,12 +143,49 @@ class Supervisor:
         }
 
     def _call(self, method: str, *arguments: object) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self._places.socket}")
-        with ServerProxy("http://localhost", transport=transport) as server:
+        """What supervisord answers. Raises OSError where it is down, CannotRun where it refuses or says nothing in time."""
+        with ServerProxy("http://localhost", transport=_SocketTransport(self._places.socket)) as server:
             try:
                 return getattr(server.supervisor, method)(*arguments)
             except Fault as fault:
                 raise CannotRun(f"supervisord refused {method}{arguments}: {fault.faultString}.") from None
+            except (
+                TimeoutError
+            ):  # an OSError too, and yet not down: whoever started another one would have two
+                raise CannotRun(self._mute()) from None
+
+    def _mute(self) -> str:
+        pid = self._pid_file.read_text().strip() if self._pid_file.exists() else "unknown"
+        return (
+            f"supervisord (process {pid}) has not answered within {ANSWERS_WITHIN_S} s: its log is "
+            f"{self._places.log('supervisord')}. If it hangs, end it with `kill -9 {pid}` and try again."
+        )
+
+
+class _SocketTransport(Transport):
+    """XML-RPC over a Unix socket, with a limit: supervisord's own transport waits for ever."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    @override
+    def make_connection(self, host: Any) -> HTTPConnection:
+        connection = _SocketConnection(self._path)
+        self._connection = host, connection  # what `close` closes
+        return connection
+
+
+class _SocketConnection(HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=ANSWERS_WITHIN_S)
+        self._path = path
+
+    @override
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
 
 
 def _quoted(value: str) -> str:
