@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 from support.native import LOCALHOST, ROOT, NativeStack
 from support.nightly import DAG_ID, GREEN
@@ -28,13 +31,13 @@ class Standalone:
     """The running Airflow of one stack."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path, offset: int) -> None:
-        self._process = process
+        self.process = process
         self._log = log
         self.url = f"http://{LOCALHOST}:{8080 + offset}"
 
     def is_ready(self) -> bool:
         """Whether all of its parts are healthy; fails with the log's end where it died."""
-        assert self._process.poll() is None, self._log.read_text()[-5_000:]
+        assert self.process.poll() is None, self._log.read_text()[-5_000:]
         try:
             answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=ANSWER_WITHIN_S)
         except httpx.TransportError:
@@ -172,3 +175,72 @@ def test_a_run_is_triggered_cleared_and_backfilled_and_no_file_is_loaded_twice(
     assert (stack.data_dir / "output" / "daily_revenue-2024-06-02.csv").exists()
     sold = stack.get("/metrics/daily-revenue", **{"from": "2024-01-01", "to": "2024-12-31"})["daily_revenue"]
     assert (stack.data_dir / "output" / "daily_revenue.csv").read_text().count("\n") == len(sold) + 1
+
+
+TIDY = ROOT / "infra" / "airflow" / "tidy.py"
+TIDY_WITHIN_S = 120
+KEPT_DAYS = 90
+AGES = {"old": KEPT_DAYS + 1, "young": KEPT_DAYS - 1}
+# A run and its tasks as if they had been some days ago.
+AGE = (
+    "UPDATE dag_run SET start_date = start_date - %(age)s, end_date = end_date - %(age)s WHERE run_id = %(run)s",
+    "UPDATE task_instance SET start_date = start_date - %(age)s, end_date = end_date - %(age)s WHERE run_id = %(run)s",
+    "UPDATE xcom SET timestamp = timestamp - %(age)s WHERE run_id = %(run)s",
+    "UPDATE log SET dttm = dttm - %(age)s WHERE run_id = %(run)s",
+)
+LEFT_OF = """
+    SELECT count(*) FROM
+        (SELECT run_id FROM dag_run UNION ALL SELECT run_id FROM task_instance UNION ALL SELECT run_id FROM xcom
+         UNION ALL SELECT run_id FROM log) AS every WHERE run_id = %s
+"""
+ARCHIVES = "SELECT tablename FROM pg_tables WHERE tablename LIKE '\\_airflow\\_deleted%%'"
+
+
+def test_what_is_older_than_the_days_that_are_kept_is_deleted_with_its_logs(
+    client: httpx.Client, standalone: Standalone
+) -> None:
+    environment = psutil.Process(standalone.process.pid).environ()
+    metadata = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    logs = Path(environment["AIRFLOW_HOME"]) / "logs"
+    runs_of = {age: client.post(f"/dags/{DAG_ID}/dagRuns", json={"logical_date": None}) for age in AGES}
+    ids = {age: started.raise_for_status().json()["dag_run_id"] for age, started in runs_of.items()}
+    wait_until_all_are_green(client)
+    files = {age: sorted(logs.glob(f"dag_id={DAG_ID}/run_id={ids[age]}/**/*.log")) for age in AGES}
+    assert {age: len(found) for age, found in files.items()} == dict.fromkeys(AGES, len(GREEN))
+    with psycopg.connect(metadata, autocommit=True) as database:
+        for age, days in AGES.items():
+            let_age(
+                database, logs / f"dag_id={DAG_ID}" / f"run_id={ids[age]}", ids[age], timedelta(days=days)
+            )
+        before = database.execute(LEFT_OF, [ids["young"]]).fetchone()
+
+        tidy = subprocess.run(
+            [sys.executable, "-I", TIDY, logs, "--once"],
+            env={**environment, "AIRFLOW_KEEP_DAYS": str(KEPT_DAYS)},
+            capture_output=True,
+            text=True,
+            timeout=TIDY_WITHIN_S,
+            check=False,
+        )
+
+        assert tidy.returncode == 0, tidy.stderr
+        assert f"{len(GREEN)} files" in tidy.stdout
+        assert database.execute(LEFT_OF, [ids["old"]]).fetchone() == (0,)
+        assert database.execute(LEFT_OF, [ids["young"]]).fetchone() == before
+        assert database.execute(ARCHIVES).fetchall() == []
+    assert ids["old"] not in runs(client)
+    assert tasks(client, ids["young"]) == dict.fromkeys(GREEN, ("success", 1))
+    assert not files["old"][0].parents[1].exists()
+    assert all(path.read_bytes() for path in files["young"])
+    again = client.post(f"/dags/{DAG_ID}/dagRuns", json={"logical_date": None}).raise_for_status().json()
+    wait_until_all_are_green(client)
+    assert tasks(client, again["dag_run_id"]) == dict.fromkeys(GREEN, ("success", 1))
+
+
+def let_age(database: psycopg.Connection[Any], logs: Path, run_id: str, age: timedelta) -> None:
+    """The run was so long ago, and so was the last change of its logs."""
+    for statement in AGE:
+        database.execute(statement, {"age": age, "run": run_id})
+    then_s = (datetime.now(UTC) - age).timestamp()
+    for path in (logs, *logs.rglob("*")):
+        os.utime(path, (then_s, then_s))

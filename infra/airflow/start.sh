@@ -1,11 +1,13 @@
 #!/bin/bash
 # Airflow's parts in one container. `airflow standalone` would go on without a part that has ended; here the container ends with the
 # first of them, and its restart policy brings all back: start.sh PART…, such as api-server scheduler dag-processor triggerer.
+# `tidy` is a part of our own: it deletes what the others leave behind.
 set -euo pipefail
 
 migrate_within_s=300
 end_within_s=40 # compose.yaml gives the container 60
 logins=/run/secrets/airflow_logins.json
+tidy=$(dirname "$0")/tidy.py
 long_enough='import json, sys
 with open(sys.argv[1], encoding="utf-8") as file:
     passwords = json.load(file).values()
@@ -15,6 +17,8 @@ if [ "$TILLSTREAM_ENV" != development ] && ! python -I -c "$long_enough" "$login
     echo "secrets/airflow_logins.json holds a password of less than 16 characters, such as that of development, which TILLSTREAM_ENV=$TILLSTREAM_ENV refuses." >&2
     exit 78
 fi
+
+if [[ " $* " == *" tidy "* ]]; then python -I "$tidy" --check || exit 78; fi
 
 # Airflow opens the file of its logins for writing, and secrets cannot be written.
 umask 077
@@ -40,7 +44,11 @@ if [[ " $* " == *" api-server "* ]]; then
     wait $!
 fi
 for part in "$@"; do
-    airflow "$part" &
+    if [ "$part" = tidy ]; then
+        python -I "$tidy" /opt/airflow/logs &
+    else
+        airflow "$part" &
+    fi
     pids+=($!)
 done
 ended=0

@@ -11,6 +11,9 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 BASE = "compose.yaml"
+REPLACED = frozenset(
+    {"command", "entrypoint", "test"}
+)  # lists that are one whole: Compose does not add to them
 _VARIABLE = re.compile(r"\$\{(\w+)(?::?([-?+])([^}]*))?\}")
 
 type Json = dict[str, Any]
@@ -91,7 +94,8 @@ def _merged(below: Any, above: Any) -> Any:
     if isinstance(below, Mapping) and isinstance(above, Mapping):
         merged = {**deepcopy(below)}
         for name, value in above.items():
-            merged[name] = _merged(below[name], value) if name in below else deepcopy(value)
+            is_laid = name in below and name not in REPLACED
+            merged[name] = _merged(below[name], value) if is_laid else deepcopy(value)
         return {name: value for name, value in merged.items() if value is not None or name not in above}
     is_list = isinstance(below, Sequence) and not isinstance(below, str) and isinstance(above, list)
     return [*deepcopy(below), *above] if is_list else deepcopy(above)

@@ -45,6 +45,7 @@ services:
     <<: *service
     image: planted/worker:${VERSION:-1.0}
     build: .
+    command: [work, alone, "--help"]
     ports: [{target: 9103, published: "9103", host_ip: 127.0.0.1}]
     depends_on: {migrate: {condition: service_completed_successfully}}
 secrets:
@@ -52,7 +53,7 @@ secrets:
 """
 CLUSTER = """
 services:
-  worker: {deploy: {replicas: 2}, ports: !reset []}
+  worker: {deploy: {replicas: 2}, ports: !reset [], command: [work, twice]}
   worker-2:
     extends: {file: compose.yaml, service: worker}
     environment: {PLACE: "2"}
@@ -100,6 +101,21 @@ def test_grafana_is_given_the_files_that_its_provisioning_reads() -> None:
     assert read == [f"$__file{{/run/secrets/{name}}}" for name in given if "reader" in name]
 
 
+def test_airflow_is_tidied_up_once_and_where_its_tables_are_made() -> None:
+    files = [parsed(path.read_text(encoding="utf-8")) for path in paths()]
+    for project in (whole(files[0]), whole(*files[:2])):
+        parts = {
+            name: service["command"]
+            for name, service in project["services"].items()
+            if service["image"].startswith("apache/airflow:")
+        }
+        assert [name for name, command in parts.items() if "tidy" in command] == ["airflow"]
+        assert "api-server" in parts["airflow"]
+        airflow = project["services"]["airflow"]
+        assert airflow["environment"]["AIRFLOW_KEEP_DAYS"] == "90"
+        assert "airflow:/opt/airflow/logs" in airflow["volumes"]
+
+
 def test_good_project_passes() -> None:
     assert complaints(parsed(GOOD)) == []
     assert complaints(parsed(CLUSTER)) == []
@@ -109,6 +125,7 @@ def test_good_project_passes() -> None:
 def test_one_file_is_laid_on_another_as_compose_does() -> None:
     services = whole(parsed(GOOD), parsed(CLUSTER))["services"]
     assert services["worker"].get("ports", []) == []
+    assert services["worker"]["command"] == ["work", "twice"]
     assert services["worker-2"]["ports"] == ["127.0.0.1:9203:9103"]
     assert services["worker-2"]["image"] == "planted/worker:1.0"
     assert services["worker-2"]["user"] == "10001:10001"
