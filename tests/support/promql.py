@@ -31,13 +31,27 @@ DURATION = re.compile(
 LABEL_VALUES = re.compile(r"label_values\((?:(?P<metric>.+),)?\s*(?P<label>\w+)\)\s*", re.DOTALL)
 
 
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """An aggregation: the labels that it keeps, and the metrics that are under it."""
+
+    labels: frozenset[str]
+    metrics: frozenset[str]
+
+
 @dataclass(slots=True)
 class Named:
-    """What an expression names. `jobs`: per metric the jobs that its selector admits by name."""
+    """What an expression names. `jobs`: per metric the jobs that its selector admits by name; `groupings`: the outermost first."""
 
     metrics: dict[str, set[str]] = field(default_factory=dict)
     jobs: dict[str, set[str]] = field(default_factory=dict)
-    labels: set[str] = field(default_factory=set)
+    matched: set[str] = field(default_factory=set)
+    groupings: list[Grouping] = field(default_factory=list)
+
+    @property
+    def labels(self) -> set[str]:
+        """Those that it groups and matches by."""
+        return self.matched.union(*(each.labels for each in self.groupings))
 
 
 def exposed_series() -> dict[str, frozenset[str]]:
@@ -64,15 +78,39 @@ def named(expression: str) -> Named:
                 _note(node.vector_selector, found)
             case "VectorSelector":
                 _note(node, found)
-            case "AggregateExpr" if node.modifier is not None:
-                found.labels.update(node.modifier.labels)
+            case "AggregateExpr":
+                labels = node.modifier.labels if node.modifier is not None else ()
+                found.groupings.append(Grouping(frozenset(labels), frozenset(_under(node.expr))))
             case "BinaryExpr" if node.modifier is not None:
                 matching = node.modifier.matching
-                found.labels.update(matching.labels if matching is not None else ())
-                found.labels.update(node.modifier.group_labels or ())
+                found.matched.update(matching.labels if matching is not None else ())
+                found.matched.update(node.modifier.group_labels or ())
 
-    promql_parser.walk(promql_parser.parse(DURATION.sub("5m", expression)), visit)
+    promql_parser.walk(promql_parser.parse(asked(expression)), visit)
     return found
+
+
+def asked(expression: str) -> str:
+    """The expression as Prometheus may get it: with a duration where Grafana puts one in."""
+    return DURATION.sub("5m", expression)
+
+
+def _under(expression: Any) -> set[str]:
+    names: set[str] = set()
+
+    def visit(node: Any) -> None:
+        if type(node).__name__ == "MatrixSelector":
+            visit(node.vector_selector)
+        elif type(node).__name__ == "VectorSelector":
+            names.add(_name(node))
+
+    promql_parser.walk(expression, visit)
+    return names
+
+
+def _name(selector: Any) -> str:
+    by_matcher = (each.value for each in selector.matchers.matchers if each.name == "__name__")
+    return str(selector.name or next(by_matcher, ""))
 
 
 def named_by_variable(query: str) -> Named:
@@ -81,13 +119,13 @@ def named_by_variable(query: str) -> Named:
     if values is None:
         return named(query)
     found = named(values["metric"]) if values["metric"] else Named()
-    found.labels.add(values["label"])
+    found.matched.add(values["label"])
     return found
 
 
 def _note(selector: Any, found: Named) -> None:
     matchers = selector.matchers.matchers
-    name = selector.name or next((each.value for each in matchers if each.name == "__name__"), "")
+    name = _name(selector)
     found.metrics.setdefault(name, set()).update(each.name for each in matchers)
     found.jobs.setdefault(name, set()).update(
         job
@@ -107,7 +145,15 @@ def problems(found: Named, recorded: dict[str, frozenset[str]]) -> list[str]:
         reachable |= labels
         said += [f"{name} has no label {label!r}" for label in sorted(matched - labels)]
         said += _not_served(name, found.jobs[name])
-    return said + [f"no metric in it has the label {label!r}" for label in sorted(found.labels - reachable)]
+    said += [f"no metric in it has the label {label!r}" for label in sorted(found.matched - reachable)]
+    return said + sorted({each for grouping in found.groupings for each in _not_kept(grouping, known)})
+
+
+def _not_kept(grouping: Grouping, known: dict[str, frozenset[str]]) -> Iterator[str]:
+    """Each metric under an aggregation must have all of its labels: one that has not would vanish into a series of its own."""
+    for name in grouping.metrics & known.keys():
+        for label in grouping.labels - known[name] - COMMON_LABELS:
+            yield f"{name} is grouped by the label {label!r}, which it has not"
 
 
 def _not_served(name: str, jobs: set[str]) -> Iterator[str]:

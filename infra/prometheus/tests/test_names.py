@@ -105,9 +105,11 @@ PLANTED = {
     "in a subquery": ("max_over_time(tillstream_redy[5m:1m])", "nothing exposes"),
     "by name matcher": ('{__name__="tillstream_redy"}', "nothing exposes"),
     "matcher": ('tillstream_ready{topic="shop.users.v1"}', "has no label 'topic'"),
-    "grouping": ("sum by (outcome) (rate(tillstream_file_bytes_total[1m]))", "has the label 'outcome'"),
+    "grouping": ("sum by (outcome) (rate(tillstream_file_bytes_total[1m]))", "by the label 'outcome', which it has not"),
+    "grouping by what another metric has": ("sum by (topic) (tillstream_ready) / on (job) kafka_consumergroup_lag", "by the label 'topic'"),
+    "grouping of a histogram's parts": ("sum by (le, route) (rate(tillstream_http_request_seconds_count[5m]))", "by the label 'le'"),
     "matching": ("up and on (partition) tillstream_ready", "has the label 'partition'"),
-    "grouping of a recorded series": ("sum by (partition) (tillstream:consumer_lag_records:sum)", "'partition'"),
+    "grouping of a recorded series": ("sum by (partition) (tillstream:consumer_lag_records:sum)", "by the label 'partition'"),
     "job": ('up{job="etl_worker"}', "there is no job"),
     "job that serves others": ('tillstream_parked_rows{job="query-api"}', "query-api does not serve"),
 }  # fmt: skip
