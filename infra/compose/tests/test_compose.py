@@ -1,13 +1,15 @@
 """The Compose files against the Compose specification's schema and against the rules of the house. Each rule is shown to catch a planted case."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
 import yaml
+
+from tillstream_native.prometheus import Prometheus
 
 from . import compose_files, compose_rules
 from .compose_files import ROOT, Json, parsed, paths, plain, whole
@@ -99,6 +101,17 @@ def test_grafana_is_given_the_files_that_its_provisioning_reads() -> None:
         each if isinstance(each, str) else each.get("target", each["source"]) for each in service["secrets"]
     ]
     assert read == [f"$__file{{/run/secrets/{name}}}" for name in given if "reader" in name]
+
+
+def test_prometheus_keeps_as_much_as_beside_the_native_stack() -> None:
+    service = whole(parsed(paths()[0].read_text(encoding="utf-8")))["services"]["prometheus"]
+    native = Prometheus(Path("/prometheus"), Path("prometheus"), 9090, {}).program()
+
+    def kept(command: Iterable[str]) -> list[str]:
+        return sorted(each for each in command if each.startswith("--storage.tsdb.retention."))
+
+    assert len(kept(native.command)) == 2
+    assert kept(service["command"]) == kept(native.command)
 
 
 def test_airflow_is_tidied_up_once_and_where_its_tables_are_made() -> None:

@@ -13,7 +13,7 @@ import pytest
 from tillstream_native.__main__ import main
 from tillstream_native.commands import parser
 from tillstream_native.credentials import load_passwords, write_urls
-from tillstream_native.places import MARKS, NAMES, REPOSITORY, Places
+from tillstream_native.places import MARKS, MAX_OFFSET, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
 from tillstream_native.postgres import Cluster
 from tillstream_native.services import misspelt
 
@@ -57,6 +57,29 @@ def test_port_offset_moves_every_port(
     assert run(monkeypatch, tmp_path / "none", "--port-offset", "100", "status", "--format", "json") == 0
     ports = [port for part in json.loads(capsys.readouterr().out) for port in part["ports"]]
     assert ports == [54420, 9192, 9193, 8101, 9201, 9203, 9205, 8102, 9202, 9204]
+
+
+@pytest.mark.parametrize("offset", [0, MAX_OFFSET])
+def test_every_port_of_an_offset_that_is_taken_is_a_port(offset: int) -> None:
+    ports = Ports(offset)
+    assert (
+        max(port for name in (*NAMES, PROMETHEUS) for port in ports.of(name)) == 65_535 - MAX_OFFSET + offset
+    )
+
+
+@pytest.mark.parametrize("command", ["up", "status"])
+@pytest.mark.parametrize("offset", ["-1", str(MAX_OFFSET + 1)])
+def test_an_offset_that_leaves_no_ports_is_one_sentence_and_makes_nothing(
+    offset: str,
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, tmp_path / "none", f"--port-offset={offset}", command) == 1
+    said = f"PORT_OFFSET must be from 0 to 11215, not {offset}: no port lies above 65535.\n"
+    assert capsys.readouterr().err == said
+    assert not (tmp_path / "none").exists()
 
 
 def test_stopping_nothing_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tillstream_native.credentials import url_file
-from tillstream_native.places import ELSEWHERE, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
+from tillstream_native.places import ELSEWHERE, MAX_OFFSET, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
 from tillstream_native.sample import copy_to_raw, load_sample
 from tillstream_native.services import callers_settings, misspelt
 from tillstream_native.stack import Stack, recorded_offset
@@ -61,10 +61,14 @@ class Narrator:
 
 
 def stack_of(arguments: argparse.Namespace) -> Stack:
-    """The stack that the arguments name; one that runs keeps its ports without being told again."""
+    """The stack that the arguments name; one that runs keeps its ports without being told again. Raises CannotRun."""
     places = Places(arguments.state.resolve(), arguments.cache.resolve())
     known = recorded_offset(places) if Supervisor(places).running else None
     offset = arguments.port_offset if arguments.port_offset is not None else known or 0
+    if not 0 <= offset <= MAX_OFFSET:
+        raise CannotRun(
+            f"PORT_OFFSET must be from 0 to {MAX_OFFSET}, not {offset}: no port lies above 65535."
+        )
     wants_prometheus = getattr(arguments, "prometheus", False)
     return Stack(places, Ports(offset), callers_settings(), Narrator(), with_prometheus=wants_prometheus)
 

@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).parents[3]
 ELSEWHERE = Path("/var/lib/tillstream")
 ENTERABLE = 0o711
 PRIVATE = 0o700
+HIGHEST_PORT = 54320  # PostgreSQL's, without an offset
+MAX_OFFSET = 65_535 - HIGHEST_PORT
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel's own is 107
 
 POSTGRES = "postgres"
@@ -35,13 +37,13 @@ FOLDERS = MARKS | {"airflow", "data", "kafka", "logs", "postgres", "prometheus"}
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Every port of the stack; an offset lets a second stack run beside the first."""
+    """Every port of the stack; an offset, at most MAX_OFFSET, lets a second stack run beside the first."""
 
     offset: int = 0
 
     @property
     def postgres(self) -> int:
-        return 54320 + self.offset
+        return HIGHEST_PORT + self.offset
 
     @property
     def kafka(self) -> int:

@@ -14,8 +14,8 @@ from tillstream_native.processes import Program
 from tillstream_native.system import LOCALHOST, CannotRun
 
 SOURCE = Path(__file__).parents[2] / "prometheus"
-KEPT_FOR = "15d"
-KEPT_BYTES = "1GB"  # about 1,100 series each 5 s are 30 MB a day
+KEPT_FOR = "15d"  # both as in compose.yaml
+KEPT_BYTES = "1GB"  # about 1,100 series each 5 s are 30 MB a day, so twice what comes in that time
 STOP_WITHIN_S = 30
 HTTP_OK = 200
 DISCOVERIES = ("static_configs", "dns_sd_configs")
