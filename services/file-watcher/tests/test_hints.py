@@ -14,6 +14,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 from watchdog.observers.polling import PollingObserver
 
+from file_watcher.disk_thread import DiskThread
 from file_watcher.hints import PROBE_NAMES, Hints
 from tillstream.clock import SystemClock
 from tillstream.testing.waiting import eventually
@@ -51,7 +52,8 @@ class Exhausted(type(Observer())):  # type: ignore[misc]  # the observer of the 
 
 def hints_of(bench: Bench, make_observer: Callable[[], BaseObserver]) -> Hints:
     app = bench.app
-    app.hints = Hints(app.folders.input, app.watch.hint, app.health, app.metrics, make_observer)
+    thread = DiskThread("hints", bench.clock, app.health.dependency("folders").voice())
+    app.hints = Hints(app.folders.input, app.watch.hint, app.health, app.metrics, thread, make_observer)
     return app.hints
 
 

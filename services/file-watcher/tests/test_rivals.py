@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from file_watcher import claim
 from file_watcher.app import App
-from file_watcher.emit import ORPHAN_AFTER_S
+from file_watcher.emit import ORPHAN_AFTER_S, remove_orphans
 from tillstream import folders
 from tillstream.folders import move
 
@@ -33,7 +33,7 @@ class Rival:
         return sum(self.app.watch._claimer.claim(each) is not None for each in found)
 
     def removes_orphans(self) -> None:
-        self.app.emitter.look()
+        remove_orphans(self.app.folders, self.app.folders.claimed(), self._bench.clock)
 
 
 def between(monkeypatch: pytest.MonkeyPatch, step: str, first: Callable[[], object]) -> None:

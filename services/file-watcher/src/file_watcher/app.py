@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from file_watcher.claim import Claimer, ClaimPolicy
 from file_watcher.defaults import Defaults
+from file_watcher.disk_thread import DiskThread
 from file_watcher.emit import EmitPolicy, Emitter
 from file_watcher.hints import Hints
 from file_watcher.markers import MarkerRule
@@ -27,7 +28,7 @@ from tillstream.observe.health import Health
 from tillstream.observe.metrics import Metrics
 from tillstream.observe.ops import OpsServer
 
-# A scan touches it after every file; hashing or copying does not happen here.
+# A scan touches it after every look at a name and every claim; hashing or copying does not happen here.
 SCAN_LIMIT_S = 30.0
 
 
@@ -42,9 +43,13 @@ class App:
         self.health.add_probe("kafka", producer.probe)
         self.folders = Folders(settings.data_dir)
         self._producer = producer
+        self._clock = clock
+        claiming = asyncio.Lock()
         policy = EmitPolicy(again_s=settings.file_emit_again_s)
         kafka = self.health.dependency("kafka")
-        self.emitter = Emitter(self.folders, producer, policy, clock, self.metrics, kafka)
+        self.emitter = Emitter(
+            self.folders, producer, policy, clock, self.metrics, kafka, self._thread("emitter"), claiming
+        )
         markers = MarkerRule(settings.file_marker)
         claims = ClaimPolicy(settings.file_max_bytes, markers)
         stuck = Stuck(self.folders.input, settings.file_alarm_after_s, clock, self.metrics)
@@ -67,8 +72,12 @@ class App:
             self.metrics,
             self.health.dependency("folders"),
             self.health.progress("scan", SCAN_LIMIT_S + settings.file_scan_s),
+            self._thread("scan"),
+            claiming,
         )
-        self.hints = Hints(self.folders.input, self.watch.hint, self.health, self.metrics)
+        self.hints = Hints(
+            self.folders.input, self.watch.hint, self.health, self.metrics, self._thread("hints")
+        )
         self.ops = OpsServer(settings.bind_host, settings.ops_port, self.health, self.metrics)
 
     @asynccontextmanager
@@ -77,16 +86,27 @@ class App:
 
         Raises Misconfigured for folders that do not fit and a port that cannot be had.
         """
-        self.folders.create()
-        self.folders.check()
         async with AsyncExitStack() as opened:
             await self.ops.start()
             opened.push_async_callback(self.ops.stop)
+            await self._try_out_the_folders()
             opened.push_async_callback(self._producer.stop)
             opened.callback(self.hints.stop)
             await self.hints.start()
             opened.callback(self.health.stop)
             yield
+
+    def _thread(self, name: str) -> DiskThread:
+        return DiskThread(name, self._clock, self.health.dependency("folders").voice())
+
+    async def _try_out_the_folders(self) -> None:
+        """Not ready before; where they do not answer, that is told like later on."""
+        folders = self.health.dependency("folders")
+        folders.waiting("The folders have not answered yet.")
+        thread = self._thread("start")
+        await thread.run(self.folders.create)
+        await thread.run(self.folders.check)
+        folders.reached()
 
     async def work(self, stop: asyncio.Event) -> None:
         """Claim and send until `stop` is set. Raises what ended a loop. What is cut short is done again after the next start."""

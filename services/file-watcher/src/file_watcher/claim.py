@@ -1,7 +1,7 @@
 """Takes a dropped file: from here on it belongs to one job."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -67,7 +67,7 @@ class Claimer:
 
     def claim(self, dropped: Dropped) -> FileJob | None:
         """The file's job, or None where it was refused or has to wait. Raises OSError where the disk fails."""
-        if is_meta(dropped.path):
+        if is_meta(dropped.name):
             self._leave_meta(dropped.path)
             return None
         problem = self._refusal(dropped)
@@ -90,12 +90,13 @@ class Claimer:
             self._remove_marker(dropped)
         return job
 
-    def finish_claims(self) -> None:
-        """Remove the markers of files in `work/`: a crash may have come before. Raises OSError."""
+    def finish_claims(self, step: Callable[[], None]) -> None:
+        """Remove the markers of files in `work/`: a crash may have come before. `step` after each file. Raises OSError."""
         if not self._policy.markers.is_on:
             return
         for job_id in self._folders.claimed():
             self._finish(job_id)
+            step()
 
     def _finish(self, job_id: UUID) -> None:
         sidecar = self._folders.sidecar(job_id)
@@ -122,7 +123,7 @@ class Claimer:
             return "it is no regular file"
         if dropped.bytes > self._policy.max_bytes:
             return f"it has {dropped.bytes} bytes, more than {self._policy.max_bytes}"
-        return name_problem(dropped.path.name)
+        return name_problem(dropped.name)
 
     def _said(self, dropped: Dropped, facts: os.stat_result) -> FileMeta | None:
         """What is said about the file, and about all files of its folder; None as `_meta`. Raises FileRefused where it stays."""
@@ -161,8 +162,8 @@ class Claimer:
         job_id = new_id()
         job = FileJob(
             job_id=job_id,
-            file_name=dropped.path.name,
-            stored_name=stored_name(job_id, dropped.path.name),
+            file_name=dropped.name,
+            stored_name=stored_name(job_id, dropped.name),
             source=meta.source or dropped.source,
             claimed_at=self._clock.now(),
             bytes=facts.st_size,

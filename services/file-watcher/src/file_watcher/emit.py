@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from file_watcher.disk_thread import DiskThread
 from tillstream.clock import Clock
 from tillstream.contracts.files import FileJob
 from tillstream.errors import BrokerUnavailable, ProducerFull
@@ -47,6 +48,8 @@ class Emitter:
         clock: Clock,
         metrics: Metrics,
         kafka: Dependency,
+        thread: DiskThread,
+        claiming: asyncio.Lock,
     ) -> None:
         self._folders = folders
         self._producer = producer
@@ -54,6 +57,8 @@ class Emitter:
         self._clock = clock
         self._metrics = metrics
         self._kafka = kafka
+        self._thread = thread
+        self._claiming = claiming
         self._acknowledged: set[UUID] = set()
         self._waiting: dict[UUID, str] = {}  # stored names, in the order in which they are sent
         self._lost: set[UUID] = set()
@@ -64,7 +69,7 @@ class Emitter:
         return f"<Emitter of {self._folders.work}: {len(self._acknowledged)} acknowledged, {len(self._waiting)} wait>"
 
     def take(self, job: FileJob) -> None:
-        """There is a new file in `work/`."""
+        """There is a new file in `work/`. Called within the claim, so that no listing comes between."""
         self._waiting[job.job_id] = job.stored_name
         self._wake.set()
 
@@ -98,7 +103,7 @@ class Emitter:
             if is_again:
                 return await self.emit_all()
             if is_listing:
-                self.look()
+                await self.look()
             return await self.emit_new()
         except OSError as error:
             _log.error("The folder of claimed files cannot be read.", problem=str(error))
@@ -107,17 +112,25 @@ class Emitter:
     async def emit_all(self) -> bool:
         """Send the job of every file in `work/`. True when the broker has all of them. Raises OSError."""
         self._acknowledged.clear()
-        self.look()
+        await self.look()
         return await self.emit_new()
 
-    def look(self) -> None:
-        """List `work/`: what lies there and was not acknowledged is to be sent. Raises OSError."""
+    async def look(self) -> None:
+        """List `work/`: what lies there and was not acknowledged is to be sent. Raises OSError.
+
+        Not in the middle of a claim, which may still be taken back.
+        """
+        async with self._claiming:
+            claimed = await self._thread.run(self._list)
+        await self._thread.run(remove_orphans, self._folders, claimed, self._clock)
+
+    def _list(self) -> dict[UUID, str]:
         claimed = self._folders.claimed()
-        remove_orphans(self._folders, claimed, self._clock)
         self._metrics.folder_files.labels("work").set(len(claimed))
         self._acknowledged &= claimed.keys()
         self._lost &= claimed.keys()
         self._waiting = {job_id: name for job_id, name in claimed.items() if job_id not in self._acknowledged}
+        return claimed
 
     async def emit_new(self) -> bool:
         """Send the jobs that this process has not had acknowledged yet. True when the broker has them. Raises OSError."""
@@ -129,7 +142,7 @@ class Emitter:
         return True
 
     async def _send(self, files: Mapping[UUID, str]) -> bool:
-        jobs = {job_id: value for job_id, name in files.items() if (value := self._job(job_id, name))}
+        jobs = await self._thread.run(self._read, files)
         for gone in files.keys() - jobs.keys():
             self._waiting.pop(gone, None)
         records = [job_record(job_id, value) for job_id, value in jobs.items()]
@@ -168,6 +181,15 @@ class Emitter:
         if not self._is_connected:
             await self._producer.start()
             self._is_connected = True
+
+    def _read(self, files: Mapping[UUID, str]) -> dict[UUID, bytes]:
+        jobs = {}
+        for job_id, name in files.items():
+            self._thread.step()
+            value = self._job(job_id, name)
+            if value:
+                jobs[job_id] = value
+        return jobs
 
     def _job(self, job_id: UUID, name: str) -> bytes | None:
         """None where there is none: the loader moves the file away first, so a job looks like this at its very end."""

@@ -1,4 +1,4 @@
-"""inotify's hints that a scan may be worth it. The only threads of this service live here.
+"""inotify's hints that a scan may be worth it.
 
 A hint is never relied on. Whether any come is tried out, at the start and from time to time: a network file system
 takes a watch and then tells nothing, and a folder that was made anew is no longer the one that is watched.
@@ -26,6 +26,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from file_watcher.disk_thread import DiskThread
 from tillstream.observe.health import Health
 from tillstream.observe.metrics import Metrics
 
@@ -62,12 +63,14 @@ class Hints(FileSystemEventHandler):
         wake: Callable[[], object],
         health: Health,
         metrics: Metrics,
+        thread: DiskThread,
         make_observer: Callable[[], BaseObserver] = Observer,
     ) -> None:
         self._folder = folder
         self._wake = wake
         self._health = health
         self._metrics = metrics
+        self._thread = thread
         self._make_observer = make_observer
         self._observer: BaseObserver | None = None
         self._complaints = _Complaints(self._lost)
@@ -104,22 +107,21 @@ class Hints(FileSystemEventHandler):
     async def check(self, within_s: float = PROBE_LIMIT_S) -> None:
         """Write a file that no scan looks at and see whether a hint comes. Where none does, watch anew for the next time."""
         try:
-            self._open()
+            await self._thread.run(self._open)
             is_heard = await self._is_heard(within_s)
         except OSError as error:
-            self._close()
+            await self._thread.run(self._close)
             self._say(f"inotify cannot be had: {error.strerror or error}")
             return
         if not is_heard:
-            self._close()
+            await self._thread.run(self._close)
         self._say(None if is_heard else f"no hint came within {within_s:g} s of a file that was written")
 
     async def _is_heard(self, within_s: float) -> bool:
         self._trial = trial = next(self._trials)
         probe = self._folder / trial.name
-        probe.unlink(missing_ok=True)
         try:
-            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            await self._thread.run(_write, probe)
             async with asyncio.timeout(within_s):
                 await trial.heard.wait()
         except TimeoutError:
@@ -127,7 +129,8 @@ class Hints(FileSystemEventHandler):
         except FileExistsError:
             return True  # another watcher tries it out at this very moment; the next time tells
         finally:
-            probe.unlink(missing_ok=True)
+            if not self._thread.is_abandoned:
+                await self._thread.run(probe.unlink, missing_ok=True)
         return True
 
     def _open(self) -> None:
@@ -182,6 +185,11 @@ class Hints(FileSystemEventHandler):
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop is closed by now: nobody is left to be told
             self._loop.call_soon_threadsafe(call)
+
+
+def _write(probe: Path) -> None:
+    probe.unlink(missing_ok=True)
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 class _Complaints(logging.Handler):

@@ -18,20 +18,25 @@ MAX_MARKER_BYTES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A marker as one scan saw it."""
+    """A marker as one scan saw it, at `place`."""
 
-    path: Path
+    place: str
     changed_ns: int
+
+    @property
+    def path(self) -> Path:
+        return Path(self.place)
 
     def remove(self) -> None:
         """Durably, unless it is gone or was written again, for a file that is still to come. Raises OSError."""
+        path = self.path
         try:
-            if self.path.lstat().st_ctime_ns != self.changed_ns:
+            if path.lstat().st_ctime_ns != self.changed_ns:
                 return
-            self.path.unlink()
+            path.unlink()
         except FileNotFoundError:
             return
-        sync_folder(self.path.parent)
+        sync_folder(path.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,18 @@ class MarkerRule:
     def is_on(self) -> bool:
         return self.suffix is not None
 
-    def read(self, path: Path, facts: os.stat_result) -> Marker | None:
-        """The marker under a name, or None where what lies there is none."""
-        if self.suffix is None or not path.name.endswith(self.suffix) or path.name == self.suffix:
+    def read(self, place: str, facts: os.stat_result) -> Marker | None:
+        """The marker at a place, or None where what lies there is none."""
+        if self.suffix is None or not place.endswith(self.suffix) or place.endswith(os.sep + self.suffix):
             return None
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_MARKER_BYTES:
             return None
-        return Marker(path, facts.st_ctime_ns)
+        return Marker(place, facts.st_ctime_ns)
 
-    def beside(self, name: str, facts: os.stat_result, markers: Mapping[str, Marker]) -> Marker | None:
-        """The marker that says that this file is finished."""
+    def beside(self, name: str, arrived_ns: int, markers: Mapping[str, Marker]) -> Marker | None:
+        """The marker that says that this file, whose last change was at `arrived_ns`, is finished."""
         marker = markers.get(f"{name}{self.suffix}")
-        return marker if marker is not None and marker.changed_ns >= facts.st_ctime_ns else None
+        return marker if marker is not None and marker.changed_ns >= arrived_ns else None
 
     def alone(self, markers: Mapping[str, Marker], names: Iterable[str]) -> Iterator[Path]:
         """Those of a folder's markers whose file is not among its names."""
@@ -69,7 +74,7 @@ class MarkerRule:
             return None
         place = path.with_name(f"{path.name}{self.suffix}")
         try:
-            marker = self.read(place, place.lstat())
+            marker = self.read(str(place), place.lstat())
         except FileNotFoundError:
             return None
         return marker if marker is not None and marker.changed_ns <= claimed.st_ctime_ns else None

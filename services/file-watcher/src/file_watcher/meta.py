@@ -21,8 +21,8 @@ class Unsettled(Exception):
     """It is being written right now; the file waits for it."""
 
 
-def is_meta(path: Path) -> bool:
-    return path.name.endswith(META_SUFFIX) and path.name != META_SUFFIX
+def is_meta(name: str) -> bool:
+    return name.endswith(META_SUFFIX) and name != META_SUFFIX
 
 
 def meta_path(path: Path) -> Path:

@@ -2,9 +2,8 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from file_watcher.markers import Marker, MarkerRule
@@ -13,16 +12,19 @@ from tillstream.contracts.rules import is_text
 
 IGNORED_SUFFIXES = (".tmp", ".part")
 IGNORED_PREFIX = "."
-# What one scan holds in memory, about 1 KB each. More are found as soon as these are gone.
+# What one scan holds in memory, about half a KB each. More are found as soon as these are gone.
 MAX_NAMES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A name in the input folder as it looked in one scan, links not followed. `changed_ns`: its content; `arrived_ns`: anything
-    about it, its place included."""
+    about it, its place included.
 
-    path: Path
+    Many are held at once. What is small is let go fast, too, and no other thread of Python has a turn meanwhile: so no Path.
+    """
+
+    place: str
     source: str
     inode: int
     bytes: int
@@ -30,6 +32,14 @@ class Dropped:
     arrived_ns: int
     is_regular: bool
     marker: Marker | None = None
+
+    @property
+    def path(self) -> Path:
+        return Path(self.place)
+
+    @property
+    def name(self) -> str:
+        return self.place.rpartition(os.sep)[2]
 
     @property
     def looks(self) -> tuple[int, int, int]:
@@ -51,6 +61,10 @@ class Found:
     is_cut_short: bool = False
 
 
+def _no_step() -> None:
+    """For whoever does not ask how far it is."""
+
+
 class InputFolder:
     """The folder in which partners drop."""
 
@@ -62,21 +76,22 @@ class InputFolder:
         self._markers = markers
         self._max_names = max_names
 
-    def scan(self) -> Found:
+    def scan(self, step: Callable[[], None] = _no_step) -> Found:
         """Everything in the folder and, one level down, in the folders of sources, by name; `max_names` at most.
 
-        Raises OSError where the folder itself cannot be read; a source's folder that cannot is passed over.
+        Blocks for as long as the disk takes for a look at each name, and calls `step` before each. Raises OSError where the
+        folder itself cannot be read; a source's folder that cannot is passed over.
         """
         found = Found()
-        self._look_into(self._folder, self._default_source, found)
-        for entry in _folders_in(self._folder):
+        self._look_into(self._folder, self._default_source, found, step)
+        for entry in _folders_in(self._folder, step):
             path = Path(entry.path)
             if name_problem(entry.name) is not None or not is_text(entry.name):
                 found.passed_over[path] = "its name is not fit to be a source"
                 continue
             try:
-                self._look_into(path, entry.name, found)
-                deeper = _folders_in(entry.path)
+                self._look_into(path, entry.name, found, step)
+                deeper = _folders_in(entry.path, step)
             except FileNotFoundError:
                 continue  # the partner has just removed it
             except OSError as error:
@@ -85,42 +100,46 @@ class InputFolder:
             found.passed_over.update(
                 (Path(each.path), "files are taken one level down only") for each in deeper
             )
-        found.dropped.sort(key=lambda dropped: os.fsencode(dropped.path))
+        found.dropped.sort(key=lambda dropped: os.fsencode(dropped.place))
         return found
 
-    def _look_into(self, folder: Path, source: str, found: Found) -> None:
+    def _look_into(self, folder: Path, source: str, found: Found, step: Callable[[], None]) -> None:
         room = self._max_names - len(found.dropped) - len(found.lone_markers)
-        names = list(islice(_names_in(folder), room + 1))
-        found.is_cut_short |= len(names) > room
-        markers = {
-            entry.name: marker
-            for entry, facts in names
-            if (marker := self._markers.read(Path(entry.path), facts)) is not None
-        }
-        files = [(entry, facts) for entry, facts in names[:room] if entry.name not in markers]
-        found.dropped += (
-            _dropped(entry, facts, source, self._markers.beside(entry.name, facts, markers))
-            for entry, facts in files
-        )
-        found.lone_markers += self._markers.alone(markers, (entry.name for entry, _ in files))
+        markers: dict[str, Marker] = {}
+        files: list[Dropped] = []
+        for entry, facts in _names_in(folder, step):
+            if len(files) + len(markers) == room:
+                found.is_cut_short = True
+                break
+            marker = self._markers.read(entry.path, facts)
+            if marker is not None:
+                markers[entry.name] = marker
+            else:
+                files.append(_dropped(entry, facts, source))
+        found.lone_markers += self._markers.alone(markers, (each.name for each in files))
+        found.dropped += (self._with_marker(each, markers) for each in files)
+
+    def _with_marker(self, dropped: Dropped, markers: Mapping[str, Marker]) -> Dropped:
+        marker = self._markers.beside(dropped.name, dropped.arrived_ns, markers) if markers else None
+        return dropped if marker is None else replace(dropped, marker=marker)
 
 
-def _dropped(entry: os.DirEntry[str], facts: os.stat_result, source: str, marker: Marker | None) -> Dropped:
+def _dropped(entry: os.DirEntry[str], facts: os.stat_result, source: str) -> Dropped:
     return Dropped(
-        path=Path(entry.path),
+        place=entry.path,
         source=source,
         inode=facts.st_ino,
         bytes=facts.st_size,
         changed_ns=facts.st_mtime_ns,
         arrived_ns=facts.st_ctime_ns,
         is_regular=stat.S_ISREG(facts.st_mode),
-        marker=marker,
     )
 
 
-def _names_in(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+def _names_in(folder: Path, step: Callable[[], None]) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:
+            step()
             if _is_ignored(entry.name):
                 continue
             try:
@@ -131,9 +150,14 @@ def _names_in(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]
                 yield entry, facts
 
 
-def _folders_in(folder: str | Path) -> Iterable[os.DirEntry[str]]:
+def _folders_in(folder: str | Path, step: Callable[[], None]) -> list[os.DirEntry[str]]:
+    found = []
     with os.scandir(folder) as entries:
-        return [each for each in entries if each.is_dir(follow_symlinks=False) and not _is_ignored(each.name)]
+        for each in entries:
+            step()
+            if each.is_dir(follow_symlinks=False) and not _is_ignored(each.name):
+                found.append(each)
+    return found
 
 
 def _is_ignored(name: str) -> bool:

@@ -1,7 +1,6 @@
 """A file is taken when it has stopped changing."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from file_watcher.scan import Dropped
 from tillstream.clock import Clock
@@ -13,7 +12,7 @@ class Stability:
     def __init__(self, stable_s: float, clock: Clock) -> None:
         self._stable_s = stable_s
         self._clock = clock
-        self._since: dict[Path, tuple[Dropped, float]] = {}
+        self._since: dict[str, tuple[tuple[int, int, int], float]] = {}
 
     def __repr__(self) -> str:
         return f"<Stability of {len(self._since)} files>"
@@ -21,13 +20,16 @@ class Stability:
     def stable(self, dropped: Iterable[Dropped]) -> list[Dropped]:
         """Those of a scan that have looked the same for long enough. What is not in the scan is forgotten."""
         now = self._clock.monotonic()
-        before = self._since
-        self._since = {}
+        before, self._since = self._since, {}
+        stable = []
         for each in dropped:
-            known = before.get(each.path)
-            is_same = known is not None and known[0].looks == each.looks
-            self._since[each.path] = (each, known[1] if known is not None and is_same else now)
-        return [each for each, since in self._since.values() if now - since >= self._stable_s]
+            looks, since = before.get(each.place, (None, now))
+            if looks != each.looks:
+                since = now
+            self._since[each.place] = (each.looks, since)
+            if now - since >= self._stable_s:
+                stable.append(each)
+        return stable
 
     def next_stable_in_s(self) -> float | None:
         """Seconds until the next file that is still watched can be stable; None where there is none."""

@@ -45,29 +45,31 @@ class Stuck:
         self._alarm_after_s = alarm_after_s
         self._clock = clock
         self._metrics = metrics
-        self._since: dict[Path, float] = {}
-        self._told: dict[Path, Obstacle] = {}
-        self._seen_since: dict[Path, float] = {}
-        self._seen_told: dict[Path, Obstacle] = {}
+        self._since: dict[str, float] = {}
+        self._told: dict[str, Obstacle] = {}
+        self._seen_since: dict[str, float] = {}
+        self._seen_told: dict[str, Obstacle] = {}
 
     def __repr__(self) -> str:
         return f"<Stuck in {self._folder}: {len(self._told)} told>"
 
-    def wait(self, path: Path, obstacle: Obstacle, problem: str) -> None:
+    def wait(self, path: str | Path, obstacle: Obstacle, problem: str) -> None:
         """This is not ready yet, which is no alarm before it has lasted for long. Obstacles may take turns meanwhile."""
-        since = self._seen_since[path] = self._since.get(path, self._clock.monotonic())
+        place = os.fspath(path)
+        since = self._seen_since[place] = self._since.get(place, self._clock.monotonic())
         if self._clock.monotonic() - since >= self._alarm_after_s:
-            self.tell(path, obstacle, f"for {self._alarm_after_s:g} s {problem}")
+            self.tell(place, obstacle, f"for {self._alarm_after_s:g} s {problem}")
 
-    def tell(self, path: Path, obstacle: Obstacle, problem: str) -> None:
+    def tell(self, path: str | Path, obstacle: Obstacle, problem: str) -> None:
         """This cannot be taken until somebody does something about it. May be told several times in one scan."""
-        is_new = obstacle not in {self._told.get(path), self._seen_told.get(path)}
-        self._seen_told[path] = obstacle
+        place = os.fspath(path)
+        is_new = obstacle not in {self._told.get(place), self._seen_told.get(place)}
+        self._seen_told[place] = obstacle
         if is_new:
             _log.error(
                 _SENTENCES.get(obstacle, _OF_A_FILE),
                 problem=problem,
-                **{_field(obstacle): ascii(os.path.relpath(path, self._folder))},
+                **{_field(obstacle): ascii(os.path.relpath(place, self._folder))},
             )
 
     def end_of_scan(self) -> None:

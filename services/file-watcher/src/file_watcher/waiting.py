@@ -1,7 +1,6 @@
 """Since when the files of the input folder are there."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from file_watcher.scan import Dropped
 from tillstream.clock import Clock
@@ -15,7 +14,7 @@ class Waiting:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._since: dict[Path, tuple[int, float]] = {}
+        self._since: dict[str, tuple[int, float]] = {}
 
     def __repr__(self) -> str:
         return f"<Waiting: {len(self._since)} files>"
@@ -26,8 +25,8 @@ class Waiting:
         wall = self._clock.now().timestamp()
         before, self._since = self._since, {}
         for each in dropped:
-            inode, since = before.get(each.path, (None, now))
+            inode, since = before.get(each.place, (None, now))
             if inode != each.inode:
                 since = now - max(0.0, wall - each.arrived_ns / NANOSECONDS)
-            self._since[each.path] = (each.inode, since)
+            self._since[each.place] = (each.inode, since)
         return now - min((since for _, since in self._since.values()), default=now)

@@ -1,4 +1,4 @@
-"""The loop: scan, claim what has stopped changing, tell the emitter, wait for the next scan or a hint."""
+"""The loop: scan, claim what has stopped changing, tell the emitter, wait for the next scan or a hint. The disk has a thread."""
 
 import asyncio
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from file_watcher.claim import Claimer
+from file_watcher.disk_thread import DiskThread
 from file_watcher.emit import Emitter
 from file_watcher.markers import MarkerRule
 from file_watcher.meta import is_meta
@@ -53,6 +54,8 @@ class Watch:
         metrics: Metrics,
         disk: Dependency,
         progress: Progress,
+        thread: DiskThread,
+        claiming: asyncio.Lock,
     ) -> None:
         self._folders = folders
         self._input = InputFolder(folders.input, policy.default_source, policy.markers, policy.max_names)
@@ -65,6 +68,8 @@ class Watch:
         self._metrics = metrics
         self._disk = disk
         self._progress = progress
+        self._thread = thread
+        self._claiming = claiming
         self._waiting = Waiting(clock)
         self._hint = asyncio.Event()
         self._has_finished_claims = False
@@ -95,18 +100,26 @@ class Watch:
         A file that cannot be moved does not keep the others waiting: its error is raised at the end.
         """
         if not self._has_finished_claims:
-            self._claimer.finish_claims()
+            await self._thread.run(self._claimer.finish_claims, self._step)
             self._has_finished_claims = True
-        found = self._input.scan()
-        self._measure(found)
-        stable = self._stability.stable(found.dropped)
-        self._tell_what_stays(found, stable)
-        claimed, failure = await self._claim_all([each for each in stable if self._is_finished(each)])
-        self._stuck.end_of_scan()
+        claimed, failure = await self._claim_all(await self._thread.run(self._look))
+        await self._thread.run(self._stuck.end_of_scan)
         self._progress.touch()
         if failure is not None:
             raise failure
         return claimed
+
+    def _step(self) -> None:
+        self._thread.step()
+        self._progress.touch()
+
+    def _look(self) -> list[Dropped]:
+        """All that walks over the names of a scan; what may be claimed."""
+        found = self._input.scan(self._step)
+        self._measure(found)
+        stable = self._stability.stable(found.dropped)
+        self._tell_what_stays(found, stable)
+        return [each for each in stable if self._is_finished(each)]
 
     def _measure(self, found: Found) -> None:
         self._metrics.folder_files.labels("input").set(len(found.dropped))
@@ -124,30 +137,32 @@ class Watch:
         for each in finished:
             self._progress.touch()
             try:
-                job = self._claimer.claim(each)
+                claimed += await self._claim(each)
             except OSError as error:
                 failure = error
-                job = None
+        return claimed, failure
+
+    async def _claim(self, dropped: Dropped) -> bool:
+        async with self._claiming:
+            job = await self._thread.run(self._claimer.claim, dropped)
             if job is not None:
-                claimed += 1
                 self._metrics.files_claimed.inc()
                 self._emitter.take(job)
-            await asyncio.sleep(0)  # lets the emitter and the ops port have their turn
-        return claimed, failure
+        return job is not None
 
     def _is_finished(self, dropped: Dropped) -> bool:
         """What is no regular file is refused, whether somebody finished it or not; a meta file goes with its file."""
-        needs_none = not self._policy.markers.is_on or not dropped.is_regular or is_meta(dropped.path)
+        needs_none = not self._policy.markers.is_on or not dropped.is_regular or is_meta(dropped.name)
         return needs_none or dropped.marker is not None
 
     def _tell_what_stays(self, found: Found, stable: Sequence[Dropped]) -> None:
-        resting = {each.path for each in stable}
+        resting = {each.place for each in stable}
         for each in found.dropped:
             if not self._is_finished(each):
                 problem = f"no {self._policy.markers.suffix} that is newer than it has lain beside it"
-                self._stuck.wait(each.path, Obstacle.NO_MARKER, problem)
-            elif each.path not in resting:
-                self._stuck.wait(each.path, Obstacle.CHANGING, "it has not come to rest")
+                self._stuck.wait(each.place, Obstacle.NO_MARKER, problem)
+            elif each.place not in resting:
+                self._stuck.wait(each.place, Obstacle.CHANGING, "it has not come to rest")
         for path in found.lone_markers:
             self._stuck.wait(path, Obstacle.NO_FILE, "there has been no file for it")
         for path, problem in found.passed_over.items():
@@ -159,7 +174,7 @@ class Watch:
             self._stuck.tell(self._folders.input, Obstacle.TOO_MANY, problem)
 
     async def _rest(self) -> None:
-        due_s = self._stability.next_stable_in_s()
+        due_s = await self._thread.run(self._stability.next_stable_in_s)
         rest_s = self._policy.scan_s if due_s is None else min(self._policy.scan_s, due_s)
         began = self._clock.monotonic()
         try:
