@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import override
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -87,6 +88,52 @@ async def test_the_next_job_is_found_without_a_look_at_all_that_are_queued(shop:
     )
     assert row is not None
     assert [row[0]] == list(await first.fetchone() or ())
+
+
+async def many_jobs(shop: Shop, status: str, finished_at: str | None) -> None:
+    await shop.conn.execute(
+        "INSERT INTO shop.file_jobs (job_id, file_name, source, kind, status, claimed_at, created_at, finished_at)"
+        " SELECT gen_random_uuid(), 'users.csv', 'acme', 'user', %s, moment, moment,"
+        " %s::timestamptz + (moment - '2024-01-01')"
+        " FROM generate_series(timestamptz '2024-01-01', '2024-01-01'::timestamptz + %s * interval '1 s', '1 s') AS moment",
+        [status, finished_at, MANY],
+    )
+    async with await AsyncConnection.connect(shop.database.superuser_dsn, autocommit=True) as owner:
+        await owner.execute("ANALYZE shop.file_jobs")
+
+
+async def test_the_next_job_is_found_without_a_look_at_all_that_are_over(shop: Shop) -> None:
+    """They lie in front of the queued ones, and most of what PostgreSQL knows of is queued: it may think one of those near."""
+    await many_jobs(shop, "loaded", "2024-01-02")
+    await many_jobs(shop, "queued", None)
+    await many_jobs(shop, "queued", None)
+    values = {
+        "settle": timedelta(0),
+        "inherited": [],
+        "inherited_epochs": [],
+        "kinds": ["user"],
+        "children": [],
+        "parents": [],
+    }
+    statement = load("etl_worker.file_loader", "jobs.sql")["candidate"]
+    assert await rows_looked_at(shop.conn, statement, values) < MANY / 10
+    assert await (await shop.conn.execute(statement, values)).fetchone() is not None
+
+
+async def test_the_job_that_a_file_may_repeat_is_found_without_a_look_at_all_that_are_queued(
+    shop: Shop,
+) -> None:
+    await many_jobs(shop, "loaded", "2024-01-02")
+    await many_jobs(shop, "queued", None)
+    values = {"source": "acme", "kind": "user", "job_id": uuid4()}
+    statement = load("etl_worker.file_loader", "jobs.sql")["newest_like_this"]
+    assert await rows_looked_at(shop.conn, statement, values) < MANY / 10
+    row = await (await shop.conn.execute(statement, values)).fetchone()
+    newest = await shop.conn.execute(
+        "SELECT job_id FROM shop.file_jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1"
+    )
+    assert row is not None
+    assert [row[0]] == list(await newest.fetchone() or ())
 
 
 async def test_a_database_with_other_days_is_refused(shop: Shop) -> None:

@@ -56,9 +56,9 @@ WITH RECURSIVE heads AS (
 SELECT j.job_id, j.lease_epoch, a.pid, a.backend_start
 FROM under_way AS j
 LEFT JOIN pg_stat_activity AS a ON a.pid = j.lease_pid AND a.backend_start = j.lease_backend_start
-WHERE j.status = 'queued' AND EXISTS (
-    SELECT FROM shop.file_jobs AS q WHERE q.status = 'queued' AND q.created_at <= now() - %(settle)s::interval
-  )
+WHERE j.status = 'queued' AND (
+    SELECT min(q.created_at) FROM shop.file_jobs AS q WHERE q.status = 'queued'
+  ) <= now() - %(settle)s::interval
   AND NOT EXISTS (SELECT FROM too_early AS t WHERE t.child = j.kind)
   AND NOT EXISTS (SELECT FROM under_way AS u WHERE u.status = 'running' AND u.source = j.source AND u.kind = j.kind)
   OR j.status = 'running' AND (
@@ -143,12 +143,13 @@ WHERE job_id = %(job_id)s AND lease_epoch = %(lease_epoch)s AND next_byte = %(fr
 
 -- name: newest_like_this
 -- The newest ended job of the same source and kind that had an effect; `stated` is the moment of its rows.
+-- In this order NULL comes first: unless told otherwise, PostgreSQL goes past all that are queued to the newest that ended.
 SELECT
   job_id, sha256, dialect ->> 'encoding' AS encoding, status, rejected, settled_at IS NOT NULL AS is_settled,
   coalesce(as_of, claimed_at) AS stated
 FROM shop.file_jobs
 WHERE source = %(source)s AND kind = %(kind)s AND job_id <> %(job_id)s
-  AND status IN ('loaded', 'loaded_with_rejects', 'failed')
+  AND status IN ('loaded', 'loaded_with_rejects', 'failed') AND finished_at IS NOT NULL
 ORDER BY finished_at DESC
 LIMIT 1
 
