@@ -320,6 +320,10 @@ NAMES = [
     ("\u202eusers.csv", "cannot be printed"),
     ("ä" * (MAX_NAME_BYTES // 2 + 1), str(MAX_NAME_BYTES)),
     ("x" * (MAX_NAME_BYTES + 1), str(MAX_NAME_BYTES)),
+    (".users.csv", "begins with ."),
+    ("users.csv.part", "ends in .tmp or .part"),
+    ("users.TMP", "ends in .tmp or .part"),
+    ("users.csv.meta.json", "ends in .meta.json"),
 ]
 PARAMETERS = [
     ("&as_of=yesterday", "as_of"),

@@ -15,6 +15,7 @@ TillstreamError
 │   ├── RecordTooLarge        Kafka takes no record of this size
 │   └── FileRefused
 ├── LongWay                 rows of a file cannot be stored together; row by row they can be judged
+├── TimeIsUp                nobody waits for the rest of a report; it says what was found by then
 ├── Stalled                 there is work and nothing moves; the process ends and is started again
 ├── Misconfigured           a person must change something; the process says what and ends
 └── WrongOption             an option of a command breaks its rule; nothing was done
@@ -87,6 +88,10 @@ class FileRefused(Rejected):
 
 class LongWay(TillstreamError):
     """Not all plain rows of a chunk can be stored set-wise. Roll back, and give all to the engine."""
+
+
+class TimeIsUp(TillstreamError):
+    """The time for a report is over; what was found by then is told."""
 
 
 class Stalled(TillstreamError):

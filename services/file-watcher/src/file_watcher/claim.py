@@ -10,11 +10,11 @@ import structlog
 
 from file_watcher.defaults import BrokenDefaults, Defaults
 from file_watcher.markers import MarkerRule
-from file_watcher.meta import Metas, Unsettled, is_meta, meta_path
+from file_watcher.meta import Metas, Unsettled, meta_path
 from file_watcher.scan import Dropped
 from file_watcher.stuck import Obstacle, Stuck
 from tillstream.clock import Clock
-from tillstream.contracts.file_meta import FileMeta
+from tillstream.contracts.file_meta import FileMeta, is_meta
 from tillstream.contracts.file_names import harmless, name_problem
 from tillstream.contracts.files import FileJob, read_job
 from tillstream.contracts.ids import new_id

@@ -3,17 +3,20 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from file_watcher.meta import read_settled
 from tillstream.clock import Clock
 from tillstream.contracts.file_meta import DEFAULTS_NAME, FileMeta, FolderDefaults, as_of_file, read_defaults
 from tillstream.contracts.rules import Rules
-from tillstream.errors import FileRefused
+from tillstream.errors import FileRefused, Retryable
 
 
-class BrokenDefaults(Exception):
+class BrokenDefaults(Retryable):
     """They cannot be read, or are wrong: nobody knows what holds for the files of the folder, and these wait."""
+
+    dependency: ClassVar[str] = "folders"
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(problem)

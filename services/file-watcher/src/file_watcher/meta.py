@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tillstream.clock import Clock
 from tillstream.contracts.file_meta import MAX_META_BYTES, META_SUFFIX, FileMeta, read_meta
 from tillstream.contracts.rules import Rules
-from tillstream.errors import FileRefused
+from tillstream.errors import FileRefused, Retryable
 from tillstream.folders import Folders, move, open_regular, stored_name
 
 # It is small: a writer that takes longer than this over it is not writing it any more.
@@ -17,12 +18,10 @@ SETTLE_S = 1.0
 WAIT_S = 3_600.0
 
 
-class Unsettled(Exception):
+class Unsettled(Retryable):
     """It is being written right now; the file waits for it."""
 
-
-def is_meta(name: str) -> bool:
-    return name.endswith(META_SUFFIX) and name != META_SUFFIX
+    dependency: ClassVar[str] = "folders"
 
 
 def meta_path(path: Path) -> Path:

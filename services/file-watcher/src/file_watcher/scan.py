@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from file_watcher.markers import Marker, MarkerRule
-from tillstream.contracts.file_names import name_problem
+from tillstream.contracts.file_names import is_unfinished, name_problem
 from tillstream.contracts.rules import is_text
 
-IGNORED_SUFFIXES = (".tmp", ".part")
-IGNORED_PREFIX = "."
 # What one scan holds in memory, about half a KB each. More are found as soon as these are gone.
 MAX_NAMES = 200_000
 
@@ -140,7 +138,7 @@ def _names_in(folder: Path, step: Callable[[], None]) -> Iterator[tuple[os.DirEn
     with os.scandir(folder) as entries:
         for entry in entries:
             step()
-            if _is_ignored(entry.name):
+            if is_unfinished(entry.name):
                 continue
             try:
                 facts = entry.stat(follow_symlinks=False)
@@ -155,10 +153,6 @@ def _folders_in(folder: str | Path, step: Callable[[], None]) -> list[os.DirEntr
     with os.scandir(folder) as entries:
         for each in entries:
             step()
-            if each.is_dir(follow_symlinks=False) and not _is_ignored(each.name):
+            if each.is_dir(follow_symlinks=False) and not is_unfinished(each.name):
                 found.append(each)
     return found
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(IGNORED_PREFIX) or name.lower().endswith(IGNORED_SUFFIXES)

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from tillstream.contracts.file_names import is_unfinished
 from tillstream.folders import DEFAULT_MAX_FILE_BYTES
 from tillstream.settings import BrokerAddresses, Port, ServiceSettings
 
 # Behind the longest file name it still fits into a file system.
 _MARKER_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
-_SUFFIXES_OF_UNFINISHED_FILES = frozenset({".tmp", ".part"})
 
 
 def _marker_suffix(value: str) -> str:
-    if not _MARKER_SUFFIX.fullmatch(value) or value.lower() in _SUFFIXES_OF_UNFINISHED_FILES:
+    if not _MARKER_SUFFIX.fullmatch(value) or is_unfinished(f"name{value}"):
         raise ValueError(
             f"{value!r} is not a dot with up to 12 letters and digits, or means an unfinished file"
         )

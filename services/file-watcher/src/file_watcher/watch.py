@@ -12,12 +12,12 @@ from file_watcher.claim import Claimer
 from file_watcher.disk_thread import DiskThread
 from file_watcher.emit import Emitter
 from file_watcher.markers import MarkerRule
-from file_watcher.meta import is_meta
 from file_watcher.scan import MAX_NAMES, Dropped, Found, InputFolder
 from file_watcher.stability import Stability
 from file_watcher.stuck import Obstacle, Stuck
 from file_watcher.waiting import Waiting
 from tillstream.clock import Clock
+from tillstream.contracts.file_meta import is_meta
 from tillstream.folders import Folders
 from tillstream.observe.health import Dependency, Progress
 from tillstream.observe.metrics import Metrics

@@ -8,7 +8,14 @@ from pydantic_core import PydanticCustomError
 
 from tillstream.contracts.encodings import DeclaredEncoding
 from tillstream.contracts.envelope import DEFAULT_SOURCE
-from tillstream.contracts.file_names import MAX_NAME_BYTES, name_problem
+from tillstream.contracts.file_meta import META_SUFFIX, is_meta
+from tillstream.contracts.file_names import (
+    MAX_NAME_BYTES,
+    UNFINISHED_PREFIX,
+    UNFINISHED_SUFFIXES,
+    is_unfinished,
+    name_problem,
+)
 from tillstream.contracts.rules import TIME_PATTERN, is_text
 from tillstream.http.parameters import Form, Parameters, bad_parameter
 
@@ -39,10 +46,21 @@ IdempotencyHeader = Annotated[
 ]
 
 
-def _plain_name(name: str) -> str:
+def _problem(name: str) -> str | None:
     problem = name_problem(name)
-    if problem is None and not is_text(name):
-        problem = "its name is no text of 1 to 320 characters"
+    if problem is not None:
+        return problem
+    if not is_text(name):
+        return "its name is no text of 1 to 320 characters"
+    if is_unfinished(name):
+        return f"a name that begins with {UNFINISHED_PREFIX} or ends in {' or '.join(UNFINISHED_SUFFIXES)} is that of an unfinished file"
+    if is_meta(name):
+        return f"a name that ends in {META_SUFFIX} is that of a meta file, whose fields are parameters of an upload"
+    return None
+
+
+def _plain_name(name: str) -> str:
+    problem = _problem(name)
     if problem is not None:
         raise PydanticCustomError(
             "file_name", "Input should be a plain file name: {problem}", {"problem": problem}
@@ -58,7 +76,8 @@ class IngestParameters(Parameters):
 
 class UploadParameters(IngestParameters):
     name: Annotated[str, AfterValidator(_plain_name)] = Field(
-        description=f"The file's name: printable, {MAX_NAME_BYTES} bytes at most, without / and \\.",
+        description=f"The file's name: printable, {MAX_NAME_BYTES} bytes at most, without / and \\; not that of an unfinished file "
+        f"({UNFINISHED_PREFIX}x, {', '.join('x' + each for each in UNFINISHED_SUFFIXES)}) or of a meta file (x{META_SUFFIX}).",
         min_length=1,
         max_length=MAX_NAME_BYTES,
     )

@@ -7,11 +7,12 @@ import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 from uuid import UUID
 
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.ids import new_id, read_uuid
+from tillstream.errors import Rejected, Retryable
 from tillstream.folders import Folders, open_regular, put_to_work, stored_name
 
 PARTIAL_PREFIX = "."
@@ -23,11 +24,13 @@ _SCRATCH_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEX
 _FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class UploadUnderWay(Exception):
+class UploadUnderWay(Retryable):
     """Another request, here or in another process, writes this very file now."""
 
+    dependency: ClassVar[str] = "folders"
 
-class OtherContent(Exception):
+
+class OtherContent(Rejected):
     """The file of this job came with other bytes before. The first one counts."""
 
 
@@ -52,9 +55,7 @@ class Partial:
 
     def write(self, data: bytes) -> None:
         assert self._handle is not None, "closed"
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._handle, left) :]
+        _write_all(self._handle, data)
 
     def sync(self) -> None:
         assert self._handle is not None, "closed"
@@ -140,9 +141,7 @@ class ScratchFile:
         return self._handle
 
     def write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._handle, left) :]
+        _write_all(self._handle, data)
         self.size += len(data)
 
     def discard(self) -> None:
@@ -200,6 +199,12 @@ class UploadFolder:
         for path in self._folders.work.glob(f"{PARTIAL_PREFIX}*{PARTIAL_SUFFIX}"):
             if read_uuid(path.name.removeprefix(PARTIAL_PREFIX).removesuffix(PARTIAL_SUFFIX)) is not None:
                 yield path
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
 
 
 def _removed(path: Path) -> bool:

@@ -25,6 +25,11 @@ _DEPTH = 1
 _DATE_IN_NAME = re.compile(r"(?<![0-9])(20[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})(?![0-9])")
 
 
+def is_meta(name: str) -> bool:
+    """Whether this is the name of a meta file, which goes with its file and is never one itself."""
+    return name.endswith(META_SUFFIX) and name != META_SUFFIX
+
+
 @dataclass(frozen=True, slots=True)
 class FileMeta:
     """Of a file that has none beside it, all are None."""

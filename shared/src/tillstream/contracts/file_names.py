@@ -3,6 +3,8 @@
 MAX_NAME_BYTES = 200
 # A file system takes 255 bytes: 38 go to the job id and its joint, and 12 to the longest suffix stay.
 MAX_STORED_NAME_BYTES = MAX_NAME_BYTES + 38
+UNFINISHED_PREFIX = "."
+UNFINISHED_SUFFIXES = (".tmp", ".part")
 _SEPARATORS = "/\\"
 _OWN_FOLDER_OR_ABOVE = frozenset({".", ".."})
 
@@ -22,6 +24,11 @@ def name_problem(name: str, max_bytes: int = MAX_NAME_BYTES) -> str | None:
     if not name.isprintable():
         return "its name has a control character or another one that cannot be printed"
     return None
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether this is the name of a file that is still being written: it gets another one, by a rename, when it is whole."""
+    return name.startswith(UNFINISHED_PREFIX) or name.lower().endswith(UNFINISHED_SUFFIXES)
 
 
 def harmless(name: str) -> str:

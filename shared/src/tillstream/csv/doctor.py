@@ -22,7 +22,7 @@ from tillstream.csv.rejects import FirstAttempt
 from tillstream.csv.row_messages import Facts, Known, RowMessage, RowMessages, keys_of, refuse_repeated_keys
 from tillstream.csv.rows import Row, RowReader
 from tillstream.csv.survey import Survey
-from tillstream.errors import FileRefused
+from tillstream.errors import FileRefused, TimeIsUp
 
 BLOCK_BYTES = 1_048_576
 CHUNK_ROWS = 1_000
@@ -30,10 +30,6 @@ CHUNK_ROWS = 1_000
 MAX_KEYS = 1_000_000
 DEFAULT_REJECTS = 10
 _NO_JOB = UUID(int=0)
-
-
-class _TimeIsUp(Exception):
-    """Nobody waits for the rest of the report."""
 
 
 def _no_hurry() -> bool:
@@ -102,7 +98,7 @@ def examine(file: BinaryIO, file_name: str, terms: Terms) -> Report:
             _examine_rows(text, report.header, survey, terms, report)
     except FileRefused as error:
         report.error = str(error)
-    except _TimeIsUp:
+    except TimeIsUp:
         report.is_complete = False
     return report
 
@@ -143,7 +139,7 @@ def _examine_rows(file: BinaryIO, header: Header, survey: Survey, terms: Terms, 
 
 def _check_time(terms: Terms) -> None:
     if terms.is_time_up():
-        raise _TimeIsUp
+        raise TimeIsUp
 
 
 def _messages(maker: RowMessages, header: Header, rows: Sequence[Row]) -> list[RowMessage]:

@@ -8,7 +8,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from etl_worker.file_loader.crew import Crew
-from etl_worker.file_loader.failures import DiskUnavailable
+from etl_worker.file_loader.failures import Outages
 from etl_worker.file_loader.jobs import Job, Statement
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.db.failures import translated
@@ -50,11 +50,9 @@ class RunJobs:
         self._crew = crew
         self._load = load
         self._watch = watch
-        self._postgres = postgres
-        self._disk = disk
+        self._outages = Outages("File jobs wait.", postgres, disk, policy.backoff)
         self._policy = policy
         self._bell = crew.bell()
-        self._failures = 0
 
     def __repr__(self) -> str:
         return f"<RunJobs on {self._link}>"
@@ -92,13 +90,13 @@ class RunJobs:
 
     async def _run_next(self, conn: AsyncConnection) -> Statement | None:
         job = await self._crew.take(conn)
-        self._postgres.reached()
+        self._outages.postgres_answers()
         if job is None:
-            self._disk.reached()  # what this runner waited with is somebody else's by now
+            self._outages.disk_answers()  # what this runner waited with is somebody else's by now
             return None
         statement = await self._load(conn, job)
-        self._disk.reached()
-        self._failures = 0
+        self._outages.disk_answers()
+        self._outages.succeeded()
         await self._crew.ring()
         return statement
 
@@ -108,16 +106,11 @@ class RunJobs:
         if isinstance(error, OwnershipLost):
             _log.warning("A file job belongs to another process now.", problem=str(error))
             return 0.0
-        self._failures += 1
-        dependency = self._disk if isinstance(error, DiskUnavailable) else self._postgres
-        if dependency.problem is None:
-            _log.warning("File jobs wait.", dependency=dependency.name, problem=str(error))
-        dependency.waiting(str(error))
-        return self._policy.backoff.wait_s(self._failures)
+        return self._outages.failed(error)
 
     async def _rest(self) -> None:
         """Until something is queued or over and its siblings had their time, or a moment."""
-        self._failures = 0
+        self._outages.succeeded()
         try:
             async with asyncio.timeout(self._policy.poll_s):
                 await self._bell.wait()

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.dialects import Dialect
-from etl_worker.file_loader.failures import DiskUnavailable
+from etl_worker.file_loader.failures import DiskUnavailable, Outages
 from etl_worker.file_loader.jobs import Jobs
 from etl_worker.file_loader.over_jobs import LateRejects, OverJobs
 from etl_worker.file_loader.rejects_files import RejectsOf, write_rejects
@@ -55,10 +55,8 @@ class TidyUp:
         self._desk = desk
         self._retention = retention
         self._watch = watch
-        self._postgres = postgres
-        self._disk = disk
+        self._outages = Outages("Tidying up waits.", postgres, disk, policy.backoff)
         self._policy = policy
-        self._failures = 0
 
     def __repr__(self) -> str:
         return f"<TidyUp on {self._link}>"
@@ -71,7 +69,8 @@ class TidyUp:
                 try:
                     await self.once()
                 except Retryable as error:
-                    await asyncio.sleep(self._failed(error))
+                    self._watch.retried(error)
+                    await asyncio.sleep(self._outages.failed(error))
                 else:
                     await asyncio.sleep(self._policy.every_s)
         finally:
@@ -88,7 +87,7 @@ class TidyUp:
                 conn = await self._link.connection()
                 self._watch.states(await self._jobs.states(conn))  # first: also where the disk fails
                 await self._put_away(conn)
-                self._postgres.reached()
+                self._outages.postgres_answers()
                 if await self._over.begin_tidying(conn):
                     await self._complete_rejects(conn)
                     await self._retention.remove(conn)
@@ -96,8 +95,8 @@ class TidyUp:
         except (DatabaseUnavailable, DiskUnavailable):
             await self._link.drop()  # the turn at tidying goes with it
             raise
-        self._disk.reached()
-        self._failures = 0
+        self._outages.disk_answers()
+        self._outages.succeeded()
 
     async def _put_away(self, conn: AsyncConnection) -> None:
         """The files of jobs that are over: a crash may have come between the last commit and the move.
@@ -139,13 +138,3 @@ class TidyUp:
                 file_name=late.file_name,
                 rows=rows,
             )
-
-    def _failed(self, error: Retryable) -> float:
-        """Say it, and how long to wait."""
-        self._watch.retried(error)
-        self._failures += 1
-        dependency = self._disk if isinstance(error, DiskUnavailable) else self._postgres
-        if dependency.problem is None:
-            _log.warning("Tidying up waits.", dependency=dependency.name, problem=str(error))
-        dependency.waiting(str(error))
-        return self._policy.backoff.wait_s(self._failures)
