@@ -20,6 +20,8 @@ PLANTED = {
     "fewer than a moment ago": ("job:answering_instances:min2m[1d]", "job:answering_instances:min2m[10m]", "days.yml"),
     "two addresses of one container": ("job:answering_instances:min2m[1d]", "job:answering_instances:count[1d]", "processes.yml"),
     "an address that is there no more": ("== 1\n            and time() - timestamp(up) < 30", "== 1", "processes.yml"),
+    "the last of the workers that swept": ('max by (job) (tillstream_last_success_timestamp_seconds{job="etl-worker"', 'min by (job) (tillstream_last_success_timestamp_seconds{job="etl-worker"', "data.yml"),
+    "no sweep since the start": ('or absent(tillstream_last_success_timestamp_seconds{job="etl-worker", activity="sweep"})', "", "data.yml"),
     "a start that is an alarm": ("> 120\n        for: 1m", ">= 0\n        for: 1m", "idle.yml"),
 }  # fmt: skip
 

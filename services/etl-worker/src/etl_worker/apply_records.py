@@ -64,7 +64,7 @@ class ApplyRecords:
 
     async def sweep(self, conn: AsyncConnection) -> None:
         """One round of the sweep and of replays, in transactions of their own, and a measure of what still waits."""
-        self._watch.woke(await self._sweeper.sweep(conn))
+        self._watch.swept(await self._sweeper.sweep(conn))
         self._watch.woke(await self._replayer.replay(conn))
         await self._watch.measure_waiting(conn)
 

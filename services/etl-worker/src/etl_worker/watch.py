@@ -9,6 +9,7 @@ from operator import attrgetter
 from psycopg import AsyncConnection
 
 from tillstream.apply.engine import Applied
+from tillstream.apply.sweep import Swept
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind
@@ -54,9 +55,14 @@ class ApplyWatch:
             self._metrics.event_to_table_seconds.labels(entity).observe(waited_s)
 
     def woke(self, applied: Sequence[Applied]) -> None:
-        """A round of the sweep was committed."""
+        """A wake-up or a round of replays was committed."""
         self._count(Counter(map(_KIND, applied)))
-        self._metrics.succeeded("sweep", self._clock)
+
+    def swept(self, swept: Swept) -> None:
+        """A round of the sweep was committed. One that another session kept from its work is no success."""
+        self.woke(swept.applied)
+        if swept.is_success:
+            self._metrics.succeeded("sweep", self._clock)
 
     async def measure_waiting(self, conn: AsyncConnection) -> None:
         """Reads how many changes wait for which kind of parent, and for how long; and, less often, how many refused messages

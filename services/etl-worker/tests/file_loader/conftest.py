@@ -157,7 +157,7 @@ class Shop:
     async def sweep(self) -> None:
         """Let everything wake up that can."""
         engine = Engine()
-        while await Sweeper(engine).sweep(self.conn):
+        while (await Sweeper(engine).sweep(self.conn)).applied:
             pass
 
     async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:

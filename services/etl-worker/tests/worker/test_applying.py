@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+from psycopg import AsyncConnection
 
 from etl_worker.app import App
 from tillstream.contracts.entities import Entity
@@ -11,6 +12,8 @@ from tillstream.testing.waiting import eventually
 from .conftest import DEADLINE_S, Works, metric
 
 pytestmark = pytest.mark.integration
+
+LAST_SUCCESS = "tillstream_last_success_timestamp_seconds"
 
 
 async def test_records_of_every_topic_reach_their_tables(works: Works) -> None:
@@ -44,6 +47,23 @@ async def test_an_event_waits_for_its_user_and_is_stored_when_the_user_comes(wor
         await works.has("SELECT user_id FROM shop.events", (7,))
         await works.has("SELECT count(*) FROM shop.parked", (0,))
         await eventually(lambda: metric(app, "tillstream_parked_rows", parent="user") == 0)
+
+
+async def test_a_session_that_holds_the_lock_of_the_sweep_keeps_it_from_succeeding(works: Works) -> None:
+    await works.publish(Entity.PRODUCT, product_item())
+    async with await AsyncConnection.connect(works.database.superuser_dsn, autocommit=True) as somebody:
+        await somebody.execute("SELECT pg_advisory_lock(7305112025)")
+        await works.publish(Entity.EVENT, event_item(user_id=7))
+        async with works.running() as app:
+            await eventually(lambda: metric(app, "tillstream_parked_rows", parent="user") == 1, DEADLINE_S)
+            await works.publish(Entity.USER, user_item(user_id=7))
+            # It was measured after a whole round of the sweep, and of the one that follows the user.
+            await eventually(lambda: applied(app, "user", "stored") == 1, DEADLINE_S)
+            assert metric(app, LAST_SUCCESS, activity="sweep") == 0
+            assert await works.rows("SELECT count(*) FROM shop.parked") == [(1,)]
+            await somebody.execute("SELECT pg_advisory_unlock(7305112025)")
+            await works.has("SELECT user_id FROM shop.events", (7,))
+            await eventually(lambda: metric(app, LAST_SUCCESS, activity="sweep") > 0, DEADLINE_S)
 
 
 async def test_the_same_records_twice_change_nothing(works: Works) -> None:

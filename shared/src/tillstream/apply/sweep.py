@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection, errors
@@ -28,7 +28,15 @@ WINDOW_ROWS = 5_000
 WAKE_ROUNDS = 20  # one parent may be waited for by many; what is left after that, the sweep finds
 _PARENTS = frozenset({Entity.USER, Entity.PRODUCT, Entity.ORDER})
 _ORIGIN_COLUMNS = 13
+_EXPIRE = "expire"
 _NO_ID = UUID(int=0)
+
+
+class Swept(NamedTuple):
+    """What became of the changes that woke in a round, and whether it was a success: see `Sweeper.sweep`."""
+
+    applied: list[Applied]
+    is_success: bool
 
 
 @dataclass
@@ -56,6 +64,8 @@ class Sweeper:
             _Turn(SWEEP["look_at_parked"], "parked", "message_id", {**before, "message_id": _NO_ID}),
             _Turn(SWEEP["look_at_quarantine"], "rejected", "id", {**before, "id": 0}),
         )
+        self._parts = frozenset({*(turn.column for turn in self._turns), _EXPIRE})
+        self._done: set[str] = set()
 
     @property
     def _window(self) -> int:
@@ -71,22 +81,30 @@ class Sweeper:
             self._size.timed_out(window)
             raise
 
-    async def sweep(self, conn: AsyncConnection) -> list[Applied]:
+    async def sweep(self, conn: AsyncConnection) -> Swept:
         """One round, in transactions of its own: what became of the changes that woke in the next stretch of each kind.
 
-        Its work is bounded by the window, however much waits. Raises psycopg's errors as they are; then nothing of the
-        failed transaction was done.
+        Its work is bounded by the window, however much waits. It is a success when, in this round or since the last success,
+        each of its parts had the lock: whoever else holds it for ever must show. Raises psycopg's errors as they are; then nothing of the failed transaction was done.
         """
         applied: list[Applied] = []
         for turn in self._turns:
             with self._in_time():
                 async with conn.transaction():
-                    applied += await self._round(conn, turn)
+                    woken = await self._round(conn, turn)
+            if woken is not None:
+                applied += woken
+                self._done.add(turn.column)
         with self._in_time():
             async with conn.transaction():
-                await self._expire(conn)
+                has_looked = await self._expire(conn)
+        if has_looked:
+            self._done.add(_EXPIRE)
         self._size.committed()
-        return applied
+        is_success = self._done == self._parts
+        if is_success:
+            self._done.clear()
+        return Swept(applied, is_success)
 
     async def wake(
         self, conn: AsyncConnection, stored: Iterable[Applied], also: Iterable[tuple[str, int]] = ()
@@ -118,9 +136,9 @@ class Sweeper:
         )
         return await self._apply(conn, "parked", await cursor.fetchall())
 
-    async def _round(self, conn: AsyncConnection, turn: _Turn) -> list[Applied]:
+    async def _round(self, conn: AsyncConnection, turn: _Turn) -> list[Applied] | None:
         if not await alone(conn):
-            return []
+            return None
         cursor = await conn.execute(turn.statement, {**turn.at, "window": self._window})
         rows = await cursor.fetchall()
         applied = await self._apply(conn, turn.column, [row[:_ORIGIN_COLUMNS] for row in rows if row[-1]])
@@ -137,13 +155,14 @@ class Sweeper:
         await move_in_statements(conn, column, applied)
         return applied
 
-    async def _expire(self, conn: AsyncConnection) -> None:
+    async def _expire(self, conn: AsyncConnection) -> bool:
         # Else a change that another process is waking would leave its column of the statement twice.
         if not await alone(conn):
-            return
+            return False
         cursor = await conn.execute(SWEEP["expire"], {"limit": self._window})
         for job_id, count in sorted(row for row in await cursor.fetchall() if row[0] is not None):
             await move(conn, job_id, Counter(parked=-count, rejected=count))
+        return True
 
 
 async def alone(conn: AsyncConnection) -> bool:

@@ -129,7 +129,12 @@ _EVERY_PROCESS = (
         _ALL,
         Label.DEPENDENCY,
     ),
-    _gauge("last_success_timestamp_seconds", "Unix time of the last success.", _ALL, Label.ACTIVITY),
+    _gauge(
+        "last_success_timestamp_seconds",
+        "Unix time of the last success; of a sweep, of the last one that no other session kept from its work.",
+        _ALL,
+        Label.ACTIVITY,
+    ),
 )
 _HTTP = (
     _counter("http_requests", "Requests answered.", _APIS, Label.ROUTE, Label.STATUS),

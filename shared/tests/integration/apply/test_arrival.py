@@ -228,7 +228,7 @@ async def test_a_parked_change_older_than_what_is_stored_by_then_is_superseded(s
     assert await apply(conn, old, new) == [PARKED, STORED]
     await apply(conn, make(Entity.USER, user(5), number=4))
 
-    assert [(r.outcome, r.reason) for r in await Sweeper(engine).sweep(conn)] == [SUPERSEDED]
+    assert [(r.outcome, r.reason) for r in (await Sweeper(engine).sweep(conn)).applied] == [SUPERSEDED]
     assert await rows(conn, "SELECT user_id, status FROM shop.orders") == [(6, "paid")]
 
 
@@ -335,7 +335,7 @@ async def test_a_sweep_of_small_windows_comes_round_to_everything(session: Conne
 
     woken = [await sweeper.sweep(conn) for _ in range(4)]
 
-    assert [len(each) for each in woken] == [0, 0, 0, 1]
+    assert [len(each.applied) for each in woken] == [0, 0, 0, 1]
 
 
 async def test_a_wake_up_reaches_all_that_waits_also_for_what_woke(session: Connect) -> None:

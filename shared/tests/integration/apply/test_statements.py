@@ -175,7 +175,7 @@ async def test_a_correction_of_what_waits_is_a_duplicate_or_a_conflict(
         ("quarantined", "id_conflict"),
     ]
     await run_batch(conn, Engine(), parent)
-    assert [r.outcome.value for r in await Sweeper(Engine()).sweep(conn)] == ["stored"]
+    assert [r.outcome.value for r in (await Sweeper(Engine()).sweep(conn)).applied] == ["stored"]
 
 
 async def test_a_replay_that_parks_a_row_of_a_file_moves_it_in_its_statement(session: Connect) -> None:

@@ -43,7 +43,7 @@ async def test_a_stretch_that_takes_too_long_is_swept_in_shorter_ones(session: C
         with pytest.raises(errors.QueryCanceled):
             await sweeper.sweep(conn)
         assert await rows(conn, "SELECT count(*) FROM shop.parked") == [(WAITING,)]
-    woken = [len(await sweeper.sweep(conn)) for _ in range(WAITING)]
+    woken = [len((await sweeper.sweep(conn)).applied) for _ in range(WAITING)]
 
     assert woken == [1] * WAITING
     assert await rows(conn, "SELECT count(*) FROM shop.parked") == [(0,)]
