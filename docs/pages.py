@@ -1,7 +1,8 @@
-"""Writes `settings.md`, `metrics.md` and `contracts.md` from the code: `python docs/pages.py`. A test fails when they are not current."""  # noqa: INP001
+"""Writes `settings.md`, `metrics.md`, `contracts.md` and the list of all variables from the code: `python docs/pages.py`. A test fails when they are not current."""  # noqa: INP001
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,20 @@ from tillstream import cli
 from tillstream.contracts.schemas import contracts_page
 from tillstream.observe.definitions import BOUNDS, DEFINITIONS, Definition, Label
 from tillstream.settings import FILE_SUFFIX, ServiceSettings, is_secret, variable
+from tillstream.variables import PREFIX
 
 DOCS = Path(__file__).parent
 SERVICES = DOCS.parent / "services"
+VARIABLES = DOCS.parent / "shared" / "src" / "tillstream" / "variables.txt"
+VARIABLE = re.compile(rf"\b{PREFIX}[A-Z0-9_]+\b")
 COMMON_TITLE = "Every process"
 SETTINGS_HEAD = f"""\
 # Settings
 
 All settings are environment variables. A secret may also stand in a file: `<NAME>{FILE_SUFFIX}` is then the path, and one of
 the two is set, not both. An empty variable counts as not set. A process that misses one, or does not understand
-it, says so in one sentence and ends with exit code 78. A name that no process knows is not
-noticed by the processes; `make up` warns of it. It hands those of its own environment to every process, and the stack's own ports, folders and secrets win ([how](../infra/native/README.md)).
+it, says so in one sentence and ends with exit code 78. Of a name that no process knows each process
+warns once in its log, and names the one that looks most like it; a name that another process knows is no error. `make up` warns of it too. It hands those of its own environment to every process, and the stack's own ports, folders and secrets win ([how](../infra/native/README.md)).
 This page is made by `python docs/pages.py`.
 """
 DAGS = """\
@@ -52,6 +56,7 @@ def pages() -> dict[Path, str]:
         DOCS / "settings.md": settings_page(),
         DOCS / "metrics.md": metrics_page(),
         DOCS / "contracts.md": contracts_page(),
+        VARIABLES: variables(),
     }
 
 
@@ -62,6 +67,11 @@ def settings_page() -> str:
     parts += [_settings_table(title, each, common) for title, each in _settings_classes()]
     parts.append(DAGS)
     return "\n".join(parts)
+
+
+def variables() -> str:
+    """The name of every variable on the page of the settings, for processes that are given one of another's."""
+    return "".join(f"{name}\n" for name in sorted(set(VARIABLE.findall(settings_page()))))
 
 
 def metrics_page() -> str:

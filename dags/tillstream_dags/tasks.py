@@ -16,15 +16,17 @@ from tillstream_dags.environment import shop_of
 from tillstream_dags.errors import Refused
 from tillstream_dags.export_revenue import export_revenue
 from tillstream_dags.load_files import COUNTS, Limits, load_files
+from tillstream_dags.parameters import refuse_unknown
 
 REPORTS = "tillstream_reports"
 S_PER_MINUTE = 60
 
 
 def load_csv_to_database() -> list[dict[str, Any]]:
-    """The statements of the five jobs, for the next tasks and for who looks."""
+    """The statements of the five jobs, for the next tasks and for who looks. As the first task it refuses a run's unknown parameters."""
     context = get_current_context()
     with _final_failures():
+        refuse_unknown(context["dag_run"].conf or {}, context["dag"].params)
         shop = shop_of(os.environ)
         params = context["params"]
         limits = Limits(

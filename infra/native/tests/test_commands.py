@@ -15,7 +15,6 @@ from tillstream_native.commands import parser
 from tillstream_native.credentials import load_passwords, write_urls
 from tillstream_native.places import MARKS, MAX_OFFSET, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
 from tillstream_native.postgres import Cluster
-from tillstream_native.services import misspelt
 
 pytestmark = pytest.mark.unit
 
@@ -207,16 +206,6 @@ def test_secrets_are_random_kept_and_closed_to_others(tmp_path: Path) -> None:
     assert len(set(first.values())) == len(first)
     write_urls(tmp_path, Cluster(tmp_path, tmp_path, 1, first))
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
-
-
-def test_a_misspelt_setting_is_told_of_with_the_one_that_is_meant() -> None:
-    right = ["TILLSTREAM_BATCH_RECORDS", "TILLSTREAM_DATABASE_URL_FILE", "TILLSTREAM_ENV"]
-    assert misspelt(right) == []
-    said = misspelt([*right, "TILLSTREAM_BATCH_RECORD", "TILLSTREAM_ZZZ"])
-    assert said == [
-        "No process knows TILLSTREAM_BATCH_RECORD, and nothing heeds it: is TILLSTREAM_BATCH_RECORDS meant?",
-        "No process knows TILLSTREAM_ZZZ, and nothing heeds it.",
-    ]
 
 
 def test_up_warns_of_a_misspelt_setting_before_it_starts_anything(

@@ -9,10 +9,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from tillstream.variables import misspelt
 from tillstream_native.credentials import url_file
 from tillstream_native.places import ELSEWHERE, MAX_OFFSET, NAMES, PROMETHEUS, REPOSITORY, Places, Ports
 from tillstream_native.sample import copy_to_raw, load_sample
-from tillstream_native.services import callers_settings, misspelt
+from tillstream_native.services import callers_settings
 from tillstream_native.stack import Stack, recorded_offset
 from tillstream_native.supervision import Supervisor
 from tillstream_native.system import LOCALHOST, CannotRun, server_user

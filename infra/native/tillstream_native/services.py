@@ -1,13 +1,12 @@
 """How the five processes and the `tillstream` command are run: each with the settings it needs and no others."""
 
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 
+from tillstream.variables import PREFIX
 from tillstream_native.credentials import password_file, url_file
 from tillstream_native.places import (
     ETL_WORKER,
@@ -24,10 +23,6 @@ from tillstream_native.postgres import OWNER
 from tillstream_native.processes import Program
 from tillstream_native.system import LOCALHOST, CannotRun
 
-PREFIX = "TILLSTREAM_"
-SETTINGS_PAGE = (
-    REPOSITORY / "docs" / "settings.md"
-)  # made from the code of all processes; nothing else knows them all
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "JAVA_HOME")
 MODULES = {
     INGEST_API: "ingest_api",
@@ -48,18 +43,6 @@ def base_environment() -> dict[str, str]:
 def callers_settings() -> dict[str, str]:
     """The caller's own `TILLSTREAM_` variables: they reach every process, and the stack's own win over them."""
     return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-
-
-def misspelt(names: Iterable[str]) -> list[str]:
-    """A sentence for each variable that no process knows, with the known one that looks most like it."""
-    known = set(re.findall(rf"\b{PREFIX}[A-Z0-9_]+\b", SETTINGS_PAGE.read_text(encoding="utf-8")))
-    return [_unknown(name, known) for name in sorted(set(names) - known)]
-
-
-def _unknown(name: str, known: set[str]) -> str:
-    near = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1)
-    hint = f": is {PREFIX}{near[0]} meant?" if near else "."
-    return f"No process knows {name}, and nothing heeds it{hint}"
 
 
 class Services:

@@ -18,8 +18,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tillstream.errors import Misconfigured
+from tillstream.variables import PREFIX
 
-PREFIX = "TILLSTREAM_"
 FILE_SUFFIX = "_FILE"
 MAX_SECRET_FILE_BYTES = 65_536
 MAX_PORT = 65_535

@@ -29,6 +29,7 @@ from tillstream.observe.health import Health
 from tillstream.observe.metrics import Metrics
 from tillstream.observe.ops import OpsServer
 from tillstream.settings import load_settings
+from tillstream.variables import warn_of_misspelt
 
 # One turn of the loop touches it; the longest thing in a turn is a transaction, which may take two minutes.
 CONSUMER_LIMIT_S = 180.0
@@ -125,6 +126,7 @@ def build(settings: WorkerSettings, ports: Ports | None = None) -> App:
 async def serve(stop: asyncio.Event) -> None:
     """Settings from the environment, then consume until `stop` is set."""
     logs.configure(Process.ETL_WORKER)
+    warn_of_misspelt()
     settings = load_settings(WorkerSettings)
     logs.configure(Process.ETL_WORKER, settings.log_level)
     await build(settings).run(stop)

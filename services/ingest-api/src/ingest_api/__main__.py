@@ -8,6 +8,7 @@ from ingest_api.settings import IngestSettings
 from tillstream.observe import logs, serve
 from tillstream.observe.definitions import Process
 from tillstream.settings import load_settings
+from tillstream.variables import warn_of_misspelt
 
 
 async def _main(stop: asyncio.Event) -> None:
@@ -18,6 +19,7 @@ async def _main(stop: asyncio.Event) -> None:
 
 def main() -> int:
     logs.configure(Process.INGEST_API)
+    warn_of_misspelt()
     return serve.run(_main)
 
 

@@ -28,6 +28,7 @@ from tillstream.observe.metrics import Metrics
 from tillstream.observe.ops import OpsServer
 from tillstream.observe.web_server import WebServer
 from tillstream.settings import load_settings
+from tillstream.variables import warn_of_misspelt
 
 SERVICE = "query-api"
 VERSION = "0.1.0"
@@ -110,6 +111,7 @@ async def opened(settings: QuerySettings, clock: Clock) -> AsyncIterator[Running
 async def serve(stop: asyncio.Event) -> int | None:
     """Runs until `stop` is set. Raises Misconfigured where a person has to change something."""
     configure(SERVICE)
+    warn_of_misspelt()
     settings = load_settings(QuerySettings)
     configure(SERVICE, settings.log_level)
     async with opened(settings, SystemClock()) as running:

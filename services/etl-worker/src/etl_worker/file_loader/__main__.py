@@ -8,10 +8,9 @@ from etl_worker.file_loader.settings import LoaderSettings
 from tillstream.observe import logs, serve
 from tillstream.observe.definitions import Process
 from tillstream.settings import load_settings
+from tillstream.variables import warn_of_misspelt
 
-# A thread that reads the next chunk holds the interpreter for 5 ms at a time; PostgreSQL, done with a statement, would wait as
-# long for the next one, some six times per chunk.
-SWITCH_S = 0.0005
+SWITCH_S = 0.0005  # at 5 ms, Python's own, a thread that reads the next chunk would let PostgreSQL wait some six times per chunk
 
 
 async def _main(stop: asyncio.Event) -> None:
@@ -22,6 +21,7 @@ async def _main(stop: asyncio.Event) -> None:
 
 def main() -> int:
     logs.configure(Process.FILE_LOADER)
+    warn_of_misspelt()
     sys.setswitchinterval(SWITCH_S)
     return serve.run(_main)
 
