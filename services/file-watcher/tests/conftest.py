@@ -13,7 +13,7 @@ from file_watcher.stuck import Obstacle
 from tillstream.clock import Clock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.files import FileJob, read_job
-from tillstream.folders import Folders
+from tillstream.folders import REASON_SUFFIX, Folders
 from tillstream.kafka.memory import MemoryBroker, MemoryProducer
 
 STABLE_S = 1.0
@@ -85,6 +85,14 @@ class Bench:
         return {
             name.partition("__")[2]: (work / name).read_bytes() for name in self.folders.claimed().values()
         }
+
+    def refused(self) -> dict[Path, str]:
+        """What lies in error/, and the reason beside each; there is nothing else."""
+        lying = set(self.folders.error.iterdir())
+        files = {path for path in lying if not path.name.endswith(REASON_SUFFIX)}
+        reasons = {path: path.with_name(f"{path.name}{REASON_SUFFIX}") for path in files}
+        assert lying == files | set(reasons.values())
+        return {path: reason.read_text() for path, reason in reasons.items()}
 
     def stuck(self, obstacle: Obstacle) -> float:
         """What the gauge says."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from file_watcher import claim
 from file_watcher.app import build
 from file_watcher.settings import WatcherSettings
 from file_watcher.stuck import Obstacle
@@ -131,8 +132,10 @@ async def test_a_name_that_is_not_fit_sends_the_file_to_error_with_an_alarm(
     bench.drop(name, b"kept")
     with capture_logs() as logs:
         assert await bench.scan_until_stable() == 0
-    (refused,) = bench.folders.error.iterdir()
+    ((refused, reason),) = bench.refused().items()
     assert refused.read_bytes() == b"kept"
+    assert reason.startswith(f"{os.fsdecode(name)!a} was refused: its name ")
+    assert reason.count("\n") == 1
     assert job_id_of(refused.name) is not None
     assert refused.name.isprintable()
     assert [each["log_level"] for each in logs if "ALARM" in each["event"]] == ["error"]
@@ -148,7 +151,7 @@ async def test_a_file_above_the_size_limit_goes_to_error(bench: Bench) -> None:
     bench.drop("big.csv", b"x" * (bench.max_bytes + 1))
     bench.drop("fits.csv", b"x" * bench.max_bytes)
     assert await bench.scan_until_stable() == 1
-    assert [path.stat().st_size for path in bench.folders.error.iterdir()] == [bench.max_bytes + 1]
+    assert [path.stat().st_size for path in bench.refused()] == [bench.max_bytes + 1]
 
 
 async def test_links_and_pipes_go_to_error_and_what_they_lead_to_is_untouched(
@@ -160,11 +163,30 @@ async def test_links_and_pipes_go_to_error_and_what_they_lead_to_is_untouched(
     os.mkfifo(bench.folders.input / "pipe.csv")
     assert await bench.scan_until_stable() == 0
     assert secret.read_bytes() == b"secret"
-    assert sorted(path.name.partition("__")[2] for path in bench.folders.error.iterdir()) == [
+    assert sorted(path.name.partition("__")[2] for path in bench.refused()) == [
         "link.csv",
         "pipe.csv",
     ]
     assert bench.claimed() == {}
+
+
+async def test_a_refused_file_that_cannot_be_moved_keeps_its_place_and_leaves_no_reason(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bench.drop("big.csv", b"x" * (bench.max_bytes + 1))
+
+    def read_only(_source: Path, _target: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(claim, "move", read_only)
+        with pytest.raises(OSError, match="Read-only"):
+            await bench.scan_until_stable()
+    assert path.exists()
+    assert list(bench.folders.error.iterdir()) == []
+    await bench.app.watch.scan_once()
+    assert not path.exists()
+    assert len(bench.refused()) == 1
 
 
 async def test_a_linked_folder_is_no_source(bench: Bench, tmp_path: Path) -> None:

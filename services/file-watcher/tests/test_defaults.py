@@ -52,7 +52,7 @@ async def test_defaults_hold_for_all_files_of_their_folder_and_stay(bench: Bench
     bench.clock.move(2 * WAIT_S)
     await bench.app.watch.scan_once()
     assert path.exists()
-    assert list(bench.folders.error.iterdir()) == []
+    assert bench.refused() == {}
     assert [bench.stuck(each) for each in Obstacle] == [0] * len(Obstacle)
 
 
@@ -174,7 +174,7 @@ async def test_files_wait_with_one_alarm_while_their_defaults_are_wrong(
     assert said in next(each["problem"] for each in logs if each["event"].startswith("ALARM"))
     assert bench.stuck(Obstacle.DEFAULTS) == 1
     assert all(each.exists() for each in dropped)
-    assert list(bench.folders.error.iterdir()) == []
+    assert bench.refused() == {}
     path.write_bytes(b'{"encoding": "koi8-r"}')
     set_age(bench, path, 2 * SETTLE_S)
     assert await bench.app.watch.scan_once() == 3

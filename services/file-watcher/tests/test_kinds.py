@@ -81,7 +81,7 @@ async def test_what_is_no_file_goes_to_error_unopened(bench: Bench, opened: Open
     opened.is_on = False
     assert str(bench.folders.input / "plain.csv") in opened.paths
     assert [each for each in opened.paths if each.endswith(("odd.csv", "secret"))] == []
-    (refused,) = bench.folders.error.iterdir()
+    (refused,) = bench.refused()
     assert job_id_of(refused.name) is not None
     assert (refused.lstat().st_ino, refused.lstat().st_mode) == (before.st_ino, before.st_mode)
     assert alarms(logs) == ["'odd.csv'"]
@@ -121,7 +121,7 @@ async def test_a_file_that_turns_into_something_else_at_the_last_moment_is_not_o
     assert alarms(logs) == ["'orders.csv'"]
     assert bench.stuck(Obstacle.NOT_TAKEN) == 1
     assert await bench.scan_until_stable() == 0
-    assert len(list(bench.folders.error.iterdir())) == 1
+    assert len(bench.refused()) == 1
     assert bench.stuck(Obstacle.NOT_TAKEN) == 0
 
 

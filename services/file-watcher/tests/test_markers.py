@@ -99,7 +99,7 @@ async def test_what_can_never_be_taken_needs_no_marker_and_takes_it_along(bench:
     bench.drop("big.csv", b"x" * (bench.max_bytes + 1))
     bench.drop("big.csv.done", b"")
     assert await bench.scan_until_stable() == 0
-    assert sorted(path.name.partition("__")[2] for path in bench.folders.error.iterdir()) == [
+    assert sorted(path.name.partition("__")[2] for path in bench.refused()) == [
         "big.csv",
         "pipe.csv",
     ]
@@ -110,7 +110,7 @@ async def test_a_marker_that_is_no_plain_file_is_none(bench: Bench) -> None:
     bench.drop("orders.csv")
     (bench.folders.input / "orders.csv.done").symlink_to("orders.csv")
     assert await bench.scan_until_stable() == 0
-    assert [path.name.partition("__")[2] for path in bench.folders.error.iterdir()] == ["orders.csv.done"]
+    assert [path.name.partition("__")[2] for path in bench.refused()] == ["orders.csv.done"]
     assert [path.name for path in bench.folders.input.iterdir()] == ["orders.csv"]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def describe(bench: Bench, name: str, value: object, age_s: float = 2 * SETTLE_S
     return path
 
 
-def names(folder: Path) -> list[str]:
-    """What lies there, without job ids."""
-    return sorted(path.name.partition("__")[2] or path.name for path in folder.iterdir())
+def names(paths: Iterable[Path]) -> list[str]:
+    """Of files, without job ids."""
+    return sorted(path.name.partition("__")[2] or path.name for path in paths)
 
 
 async def the_job(bench: Bench) -> FileJob:
@@ -86,7 +87,7 @@ async def test_it_belongs_to_the_file_of_its_name_and_folder_only(bench: Bench) 
     assert await bench.scan_until_stable() == 2
     await bench.app.emitter.emit_all()
     assert [job.as_of for job in bench.sent()] == [None, None]
-    assert names(bench.folders.input / "acme") == [f"orders.csv{META_SUFFIX}"]
+    assert names((bench.folders.input / "acme").iterdir()) == [f"orders.csv{META_SUFFIX}"]
 
 
 BAD = [
@@ -118,19 +119,20 @@ async def test_a_bad_one_sends_both_to_error_with_a_sentence(bench: Bench, value
     bench.drop("orders.csv")
     with capture_logs() as logs:
         assert await bench.scan_until_stable() == 0
-    assert names(bench.folders.error) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
+    assert names(bench.refused()) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
     assert list(bench.folders.input.iterdir()) == []
     assert bench.claimed() == {}
     alarms = [each for each in logs if each["event"].startswith("ALARM")]
     assert len(alarms) == 2
     assert all(said in each["problem"] for each in alarms)
+    assert all(said in reason for reason in bench.refused().values())
 
 
 async def test_a_folder_of_a_source_speaks_for_no_other_one(bench: Bench) -> None:
     describe(bench, "acme/orders.csv", {"source": "rival"})
     bench.drop("acme/orders.csv")
     assert await bench.scan_until_stable() == 0
-    assert names(bench.folders.error) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
+    assert names(bench.refused()) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
 
 
 async def test_a_link_in_its_place_is_not_followed(bench: Bench, tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ async def test_a_link_in_its_place_is_not_followed(bench: Bench, tmp_path: Path)
     (bench.folders.input / f"orders.csv{META_SUFFIX}").symlink_to(secret)
     bench.drop("orders.csv")
     assert await bench.scan_until_stable() == 0
-    assert names(bench.folders.error) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
+    assert names(bench.refused()) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
     assert secret.read_bytes() == b'{"source": "acme"}'
 
 
@@ -147,7 +149,7 @@ async def test_a_socket_in_its_place_fails_no_scan(bench: Bench) -> None:
     os.mknod(bench.folders.input / f"orders.csv{META_SUFFIX}", stat.S_IFSOCK | 0o600)
     bench.drop("orders.csv")
     assert await bench.scan_until_stable() == 0
-    assert names(bench.folders.error) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
+    assert names(bench.refused()) == ["orders.csv", f"orders.csv{META_SUFFIX}"]
 
 
 async def test_a_file_waits_while_what_is_said_about_it_is_being_written(bench: Bench) -> None:
@@ -167,8 +169,8 @@ async def test_a_file_waits_while_what_is_said_about_it_is_being_written(bench: 
 async def test_one_without_a_file_waits_and_then_goes_to_error(bench: Bench) -> None:
     describe(bench, "late.csv", {"source": "acme"}, age_s=WAIT_S / 2)
     assert await bench.scan_until_stable() == 0
-    assert names(bench.folders.input) == [f"late.csv{META_SUFFIX}"]
+    assert names(bench.folders.input.iterdir()) == [f"late.csv{META_SUFFIX}"]
     bench.clock.move(WAIT_S)
     await bench.app.watch.scan_once()
     assert list(bench.folders.input.iterdir()) == []
-    assert names(bench.folders.error) == [f"late.csv{META_SUFFIX}"]
+    assert names(bench.refused()) == [f"late.csv{META_SUFFIX}"]

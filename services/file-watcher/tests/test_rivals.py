@@ -117,7 +117,7 @@ async def test_what_cannot_be_given_back_goes_to_error_with_an_alarm(
     with capture_logs() as logs:
         assert await bench.app.watch.scan_once() == 0
     assert bench.claimed() == {"orders.csv": b"first"}
-    assert [path.read_bytes() for path in bench.folders.error.iterdir()] == [b"second"]
+    assert [path.read_bytes() for path in bench.refused()] == [b"second"]
     assert (bench.folders.input / "orders.csv").read_bytes() == b"third"
     assert len(alarms(logs)) == 1
     assert complete(bench)

@@ -23,6 +23,7 @@ JOINT = "__"
 SIDECAR_SUFFIX = ".json"
 TEMPORARY_SUFFIX = ".tmp"
 REJECTS_SUFFIX = ".rejects.csv"
+REASON_SUFFIX = ".reason.txt"
 FOLDER_MODE = 0o750
 DEFAULT_MAX_FILE_BYTES = 10 * 1024**3
 # O_NONBLOCK: opening a named pipe must not wait for its other end. It changes nothing for a regular file.

@@ -20,7 +20,9 @@ from tillstream.contracts.files import FileJob, read_job
 from tillstream.contracts.ids import new_id
 from tillstream.errors import FileRefused
 from tillstream.folders import (
+    REASON_SUFFIX,
     Folders,
+    durable_file,
     move,
     open_regular,
     put_to_work,
@@ -204,11 +206,19 @@ class Claimer:
         sync_folder(target.parent)
 
     def _refuse(self, path: Path, problem: str, name: str | None = None) -> None:
+        """First its reason is written, then it is moved: whatever was refused has it beside it, also after a crash."""
         target = self._folders.error / (name or stored_name(new_id(), harmless(path.name)))
+        reason = target.with_name(f"{target.name}{REASON_SUFFIX}")
+        with durable_file(reason) as written:
+            written.write(f"{path.name!a} was refused: {problem}.\n".encode())
         try:
             move(path, target)
-        except FileNotFoundError:
-            return
+        except OSError as error:
+            if not os.path.lexists(target):
+                reason.unlink(missing_ok=True)
+            if isinstance(error, FileNotFoundError):
+                return  # another watcher, or its owner, was quicker
+            raise
         self._metrics.files_refused.inc()
         _log.error(
             "ALARM: a dropped file was refused and lies in error/.",
