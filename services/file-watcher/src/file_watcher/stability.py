@@ -23,7 +23,8 @@ class Stability:
         before, self._since = self._since, {}
         stable = []
         for each in dropped:
-            looks, since = before.get(each.place, (None, now))
+            # Taken out one by one: to free all of them at once holds every thread.
+            looks, since = before.pop(each.place, (None, now))
             if looks != each.looks:
                 since = now
             self._since[each.place] = (each.looks, since)

@@ -25,7 +25,7 @@ class Waiting:
         wall = self._clock.now().timestamp()
         before, self._since = self._since, {}
         for each in dropped:
-            inode, since = before.get(each.place, (None, now))
+            inode, since = before.pop(each.place, (None, now))
             if inode != each.inode:
                 since = now - max(0.0, wall - each.arrived_ns / NANOSECONDS)
             self._since[each.place] = (each.inode, since)
