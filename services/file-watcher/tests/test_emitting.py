@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from file_watcher.emit import ORPHAN_AFTER_S
-from tillstream.folders import stored_name
+from file_watcher.emit import LISTING_SHARE, ORPHAN_AFTER_S
+from tillstream.folders import Folders, stored_name
 from tillstream.testing.waiting import eventually
 
 from .conftest import STABLE_S, Bench
@@ -16,6 +16,7 @@ from .conftest import STABLE_S, Bench
 pytestmark = pytest.mark.unit
 
 DEADLINE_S = 10.0
+AGAIN_S = 30.0
 JOB_ID = UUID("0190f7a8-7a5c-7cc3-98e4-3f1f2f1c6a11")
 
 
@@ -136,6 +137,34 @@ async def test_the_more_files_wait_for_the_loader_the_seldomer_they_are_told_aga
     bench.drop("later.csv")
     await bench.scan_until_stable()
     await eventually(lambda: len(bench.sent()) > 2 * files)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_folder_that_takes_long_to_list_is_listed_less_often_and_new_files_are_told_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listings: list[int] = []
+    true = Folders.claimed
+
+    def slowly(folders: Folders) -> dict[UUID, str]:
+        listings.append(1)
+        bench.clock.move(AGAIN_S)
+        return true(folders)
+
+    monkeypatch.setattr(Folders, "claimed", slowly)
+    running = asyncio.create_task(bench.app.emitter.run())
+    await eventually(lambda: len(listings) == 1)
+    bench.clock.move(2 * AGAIN_S)
+    bench.drop("a.csv")
+    await bench.scan_until_stable()
+    await eventually(lambda: len(bench.sent()) == 1)
+    assert len(listings) == 1
+    bench.clock.move(LISTING_SHARE * AGAIN_S)
+    bench.drop("b.csv")
+    await bench.scan_until_stable()
+    await eventually(lambda: len(bench.sent()) == 3)
+    assert len(listings) == 2
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

@@ -21,6 +21,8 @@ from tillstream.observe.health import Dependency
 from tillstream.observe.metrics import Metrics
 
 ORPHAN_AFTER_S = 3_600
+# A listing takes one part of the time in so many, at most, however many files lie in `work/` and however slow its disk is.
+LISTING_SHARE = 20
 _LEFT_SUFFIXES = (SIDECAR_SUFFIX, SIDECAR_SUFFIX + TEMPORARY_SUFFIX)
 
 _log = structlog.get_logger()
@@ -62,6 +64,7 @@ class Emitter:
         self._acknowledged: set[UUID] = set()
         self._waiting: dict[UUID, str] = {}  # stored names, in the order in which they are sent
         self._lost: set[UUID] = set()
+        self._listing_s = 0.0
         self._wake = asyncio.Event()
         self._is_connected = False
 
@@ -76,8 +79,8 @@ class Emitter:
     async def run(self) -> None:
         """Never returns. Sends everything at start, what is new when it is woken, and everything again from time to time.
 
-        The folder is listed every `again_s`: another watcher's files are found there too. All that it holds is sent again
-        at a pace that the reader of the topic can bear, however many files wait for it.
+        The folder is listed every `again_s`, or less often where that takes long: another watcher's files are found there
+        too. All that it holds is sent again at a pace that the reader of the topic can bear, however many files wait for it.
         """
         list_at = sent_all_at = self._clock.monotonic()
         is_first = True
@@ -87,7 +90,7 @@ class Emitter:
             is_listing = now >= list_at
             is_done = await self._try_round(is_listing=is_listing, is_again=is_again)
             if is_listing:
-                list_at = now + self._policy.again_s
+                list_at = now + self._list_after_s()
             if is_again:
                 sent_all_at = now
             is_first = False
@@ -95,7 +98,10 @@ class Emitter:
 
     def _again_after_s(self) -> float:
         files = len(self._acknowledged) + len(self._waiting)
-        return max(self._policy.again_s, files / self._policy.again_per_s)
+        return max(self._list_after_s(), files / self._policy.again_per_s)
+
+    def _list_after_s(self) -> float:
+        return max(self._policy.again_s, LISTING_SHARE * self._listing_s)
 
     async def _try_round(self, *, is_listing: bool, is_again: bool) -> bool:
         self._wake.clear()
@@ -121,8 +127,10 @@ class Emitter:
         Not in the middle of a claim, which may still be taken back.
         """
         async with self._claiming:
+            began = self._clock.monotonic()
             claimed = await self._thread.run(self._list)
         await self._thread.run(remove_orphans, self._folders, claimed, self._clock)
+        self._listing_s = self._clock.monotonic() - began
 
     def _list(self) -> dict[UUID, str]:
         claimed = self._folders.claimed()
