@@ -41,6 +41,17 @@ Read by its tasks from the environment of Airflow, which has a connection `tills
 | `TILLSTREAM_QUERY_URL` | **required** | Where query-api is reached. |
 | `TILLSTREAM_DATA_DIR` | **required** | The directory with raw/, which is read, and output/, which is written. |
 """
+STACKS = """\
+## Around the processes
+
+No process reads these.
+
+| Variable | Meaning |
+| --- | --- |
+| `TILLSTREAM_DATA` | The data folder that `docker compose` mounts, in `.env`. |
+| `TILLSTREAM_VERSION` | The tag of the images that `docker compose` builds and runs. |
+| `TILLSTREAM_STACK` | Set by `make up` for every process that it starts: the state of its stack, by which `make down` finds what is left. |
+"""
 METRICS_HEAD = """\
 # Metrics
 
@@ -65,7 +76,7 @@ def settings_page() -> str:
     parts = [SETTINGS_HEAD, _settings_table(COMMON_TITLE, ServiceSettings, {})]
     common = ServiceSettings.model_fields
     parts += [_settings_table(title, each, common) for title, each in _settings_classes()]
-    parts.append(DAGS)
+    parts += [DAGS, STACKS]
     return "\n".join(parts)
 
 

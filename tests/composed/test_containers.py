@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from support.composed import ComposedStack, docker
+from tillstream.variables import misspelt
 
 pytestmark = pytest.mark.e2e
 
@@ -90,6 +91,13 @@ def test_no_secret_is_shown_by_the_engine_or_the_log(composed: ComposedStack, se
     shown = docker("inspect", container) + docker("logs", container)
     shown += docker("history", "--no-trunc", composed.inspect(service)["Image"])
     assert [name for name, secret in secrets_of(composed).items() if secret in shown] == []
+
+
+@pytest.mark.parametrize("service", [*LONG_RUNNING, *COMMANDS])
+def test_no_container_is_given_a_variable_that_nobody_knows(composed: ComposedStack, service: str) -> None:
+    given = [each.partition("=")[0] for each in composed.inspect(service)["Config"]["Env"]]
+    assert "PATH" in given
+    assert misspelt(given) == []
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)

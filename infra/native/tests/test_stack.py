@@ -23,8 +23,10 @@ from tillstream.contracts.entities import TOPIC_OF, Entity
 from tillstream.contracts.topics import TOPICS
 from tillstream.testing.builders import user_item
 from tillstream.testing.waiting import eventually
+from tillstream.variables import misspelt
 from tillstream_native.places import NAMES, Places
 from tillstream_native.sample import ORDER
+from tillstream_native.services import MODULES
 from tillstream_native.stack import Stack
 from tillstream_native.system import LOCALHOST, CannotRun
 
@@ -90,6 +92,12 @@ async def users_log(running: RunningStack) -> list[tuple[int, int, bytes | None]
 def test_everything_runs_and_is_ready(running: RunningStack) -> None:
     assert {part.name: part.state for part in running.native.status()} == dict.fromkeys(NAMES, "running")
     running.wait_ready()
+
+
+def test_no_process_is_given_a_variable_that_nobody_knows(running: RunningStack) -> None:
+    given = {name: psutil.Process(running.pid(name)).environ() for name in MODULES}
+    assert [name for name, variables in given.items() if "TILLSTREAM_ENV" not in variables] == []
+    assert [sentence for variables in given.values() for sentence in misspelt(variables)] == []
 
 
 def test_second_up_changes_nothing(running: RunningStack) -> None:
