@@ -8,7 +8,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
-WITHIN_S = 3.0
+WITHIN_S = 15.0  # a busy machine may keep a loop waiting for seconds; one that stands still never comes
 
 type Look = Callable[[], None]
 

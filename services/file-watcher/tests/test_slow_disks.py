@@ -23,7 +23,6 @@ from tillstream.clock import SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.folders import put_to_work
 from tillstream.kafka.memory import MemoryBroker
-from tillstream.observe.serve import EXIT_CLEAN
 from tillstream.testing.waiting import eventually
 
 from .conftest import STABLE_S, Bench
@@ -34,7 +33,6 @@ pytestmark = pytest.mark.unit
 DEADLINE_S = 20.0
 NAMES = 20
 PARTITIONS = 3
-HANGING = Path(__file__).with_name("hanging_watcher.py")
 ON_THE_DISK = frozenset({"open", "os.scandir", "os.listdir", "os.rename", "os.remove", "os.link", "os.mkdir"})
 
 
@@ -266,20 +264,3 @@ async def test_a_claim_that_is_taken_back_is_told_nobody(
     assert await asyncio.wrap_future(emitting[0])
     assert bench.sent() == []
     assert path.read_bytes() == b"first"
-
-
-async def test_a_process_whose_disk_hangs_says_so_and_ends_when_asked(tmp_path: Path) -> None:
-    """It hangs in a system call, of which no signal can free a thread of Python."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HANGING), str(tmp_path)), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    lines: list[bytes] = []
-    async with asyncio.timeout(DEADLINE_S + TOLD_AFTER_S):
-        while not any(b"ALARM: the folders do not answer." in line for line in lines):
-            lines.append(await process.stdout.readline())
-            assert lines[-1], lines
-        process.terminate()
-        lines += (await process.communicate())[0].splitlines()
-    assert process.returncode == EXIT_CLEAN
-    assert any(b"the next start finishes what was begun" in line for line in lines)
