@@ -5,6 +5,7 @@ from typing import Any, override
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tillstream.http.held_writes import HeldWrites
 from tillstream.http.limits import BODY_IS_HERE_KEY
 
 PATIENCE_S = 10.0
@@ -31,7 +32,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(HeldWrites(transport, self.loop))
         self._wait_for_client()
 
     @override
