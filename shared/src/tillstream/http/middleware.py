@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tillstream.http.limits import header
 from tillstream.http.problems import CLIENT_GONE, bug_problem, problem_response
 from tillstream.observe.metrics import Metrics
+from tillstream.observe.turn_lines import turn_logger
 
 REQUEST_ID_HEADER = "X-Request-Id"
 REQUEST_ID_KEY = "tillstream.request_id"  # in the scope
@@ -49,7 +50,7 @@ class RequestLog:
         self._new_id = new_id
         self._quiet_routes = quiet_routes
         # Bound once: on a line that every request writes, finding the logger anew is a third of the cost.
-        self._log = _log.bind()
+        self._log = turn_logger()
         self._in_flight = 0
         metrics.http_requests_in_flight.set_function(lambda: self._in_flight)
         self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}

@@ -28,6 +28,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._moved_on = False
+        self._has_begun_head = False
         self._is_refused = False
 
     @override
@@ -45,11 +46,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._moved_on = False
+        self._has_begun_head = False
         super().data_received(data)
         if self._is_refused:
             self.logger.warning("A request wants another protocol.")
             self.send_400_response(NO_UPGRADE)
             return
+        if self._has_begun_head:  # most heads come whole, and need no timer
+            self._wait_for_client()
         # What came together with the end of something else is not counted: one read is bounded by itself.
         if self._moved_on or not self._in_head or self.transport.is_closing():
             return
@@ -62,7 +66,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._moved_on = True
-        self._wait_for_client()
+        self._has_begun_head = True
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -73,6 +77,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     @override
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._has_begun_head = False
         self._in_head = False
         self._moved_on = True
         # The parser takes what follows such a head for the other protocol, and uvicorn for the next request.

@@ -92,6 +92,11 @@ async def test_head_that_does_not_come_costs_a_bounded_time(wire: Wire, sent: by
     assert time.monotonic() - began >= PATIENCE_S * 0.9
 
 
+async def test_a_later_head_that_does_not_come_costs_a_bounded_time(wire: Wire) -> None:
+    await wire.send(HEAD + b"Content-Length: 3\r\n\r\nabc" + HEAD)
+    assert (await wire.rest()).endswith(b'{"length":3}')
+
+
 @pytest.mark.parametrize("line", [b"X-Long: %s\r\n", b"%s\r\n"], ids=["headers", "one header's name"])
 async def test_endless_head_is_refused(wire: Wire, line: bytes) -> None:
     await wire.send(HEAD)

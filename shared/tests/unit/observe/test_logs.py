@@ -1,22 +1,35 @@
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
 
 import pytest
 import structlog
 
 from tillstream.observe import logs
+from tillstream.observe.turn_lines import turn_logger
 
 pytestmark = pytest.mark.unit
 
 
+class Stream(io.StringIO):
+    """Counts how often it is written to."""
+
+    writes = 0
+
+    @override
+    def write(self, text: str, /) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
 @pytest.fixture
-def out() -> Iterator[io.StringIO]:
+def out() -> Iterator[Stream]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    stream = io.StringIO()
+    stream = Stream()
     logs.configure("some-service", "INFO", stream)
     yield stream
     root.handlers[:] = handlers
@@ -122,3 +135,22 @@ def test_last_configuration_counts(out: io.StringIO) -> None:
     structlog.get_logger().info("Not at this level.")
     assert [line["service"] for line in lines(second)] == ["other-service"]
     assert lines(out) == []
+
+
+async def test_lines_of_one_turn_of_the_loop_are_one_write_at_its_end(out: Stream) -> None:
+    log = turn_logger()
+    for turn in (1, 2):
+        for number in (1, 2, 3):
+            log.info("Answered.", turn=turn, number=number)
+        assert out.writes == turn - 1
+        await asyncio.sleep(0)
+    assert out.writes == 2
+    told = lines(out)
+    assert [(line["turn"], line["number"]) for line in told] == [(n, m) for n in (1, 2) for m in (1, 2, 3)]
+    assert {tuple(line)[:4] for line in told} == {("time", "level", "service", "event")}
+
+
+async def test_lines_of_a_turn_below_the_level_are_not_written(out: Stream) -> None:
+    turn_logger().debug("Answered.")
+    await asyncio.sleep(0)
+    assert out.writes == 0
