@@ -31,11 +31,11 @@ class HeldWrites(asyncio.Transport):
     @override
     def write(self, data: Data) -> None:
         if not self._held:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.flush)
         self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes > MAX_HELD_BYTES:
-            self._send()
+            self.flush()
 
     @override
     def writelines(self, list_of_data: Iterable[Data]) -> None:
@@ -44,15 +44,20 @@ class HeldWrites(asyncio.Transport):
     @override
     def close(self) -> None:
         """What was written before is sent before."""
-        self._send()
+        self.flush()
         self._transport.close()
 
     @override
     def abort(self) -> None:
-        self._held.clear()
+        self.drop()
         self._transport.abort()
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send what is held, now."""
         held, self._held, self._held_bytes = self._held, [], 0
         if held:
             self._transport.write(b"".join(held))
+
+    def drop(self) -> None:
+        """Nobody is there any more to whom it could be sent."""
+        self._held, self._held_bytes = [], 0

@@ -33,13 +33,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(HeldWrites(transport, self.loop))
+        self._held_writes = HeldWrites(transport, self.loop)
+        super().connection_made(self._held_writes)
         self._wait_for_client()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._held_writes.drop()
         super().connection_lost(exc)
+
+    @override
+    def eof_received(self) -> None:
+        """The client has said all that it will, and uvloop closes the connection now: first what was answered in this turn."""
+        self._held_writes.flush()
+        super().eof_received()
 
     @override
     def data_received(self, data: bytes) -> None:
