@@ -4,13 +4,15 @@
 `--check` only says whether AIRFLOW_KEEP_DAYS can be used.
 """
 
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
@@ -23,6 +25,7 @@ FIRST_AFTER_S = 600  # a start has enough to do, and so has the first night's ru
 EVERY_S = 86_400
 AGAIN_AFTER_S = 3_600
 CLEAN_WITHIN_S = 1_800
+END_WITHIN_S = 20  # less than what start.sh gives its parts
 SAID_CHARS = 2_000
 
 
@@ -58,14 +61,23 @@ def delete_logs(folder: Path, before: datetime) -> Deleted:
     files = deleted_bytes = 0
     for place, changed_s, names in reversed(walked):
         for path in (place / name for name in names):
-            facts = path.lstat()
-            if S_ISREG(facts.st_mode) and facts.st_mtime < oldest_s:
-                path.unlink(missing_ok=True)
-                files += 1
-                deleted_bytes += facts.st_size
-        if place != folder and changed_s < oldest_s and not any(place.iterdir()):
-            place.rmdir()
+            with suppress(FileNotFoundError):  # somebody else was quicker
+                facts = path.lstat()
+                if S_ISREG(facts.st_mode) and facts.st_mtime < oldest_s:
+                    path.unlink()
+                    files += 1
+                    deleted_bytes += facts.st_size
+        if place != folder and changed_s < oldest_s:
+            _remove_if_empty(place)
     return Deleted(files, deleted_bytes)
+
+
+def _remove_if_empty(place: Path) -> None:
+    try:
+        place.rmdir()
+    except OSError as problem:
+        if problem.errno not in {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}:
+            raise
 
 
 def _raise(problem: OSError) -> None:
@@ -78,11 +90,29 @@ def clean_database(before: datetime) -> None:
     options = ["--skip-archive", "--error-on-cleanup-failure", "--yes"]
     command = ["airflow", "db", "clean", *options, "--clean-before-timestamp", before.isoformat()]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=CLEAN_WITHIN_S, check=False)
+        code, said = _run(command)
     except (subprocess.TimeoutExpired, OSError) as problem:
         raise NotTidied(f"`airflow db clean` could not do its work: {problem}") from problem
-    if done.returncode != 0:
-        raise NotTidied(f"`airflow db clean` failed: {(done.stdout + done.stderr)[-SAID_CHARS:]}")
+    if code != 0:
+        raise NotTidied(f"`airflow db clean` failed: {said[-SAID_CHARS:]}")
+
+
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Its exit code, and what it said. One that is not waited for any more is interrupted first: killed, it would leave a table
+    behind in which it keeps what it deletes."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=CLEAN_WITHIN_S)
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(END_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+        return process.returncode, said
 
 
 def tidied(folder: Path, days: int) -> bool:
@@ -124,7 +154,12 @@ def main(arguments: list[str]) -> int:
     pause_s = FIRST_AFTER_S
     while True:
         time.sleep(pause_s)
-        pause_s = EVERY_S if tidied(folder, days) else AGAIN_AFTER_S
+        try:
+            is_done = tidied(folder, days)
+        except Exception as problem:  # noqa: BLE001 - the edge of the loop: the scheduler would end with it
+            is_done = False
+            print(f"Airflow could not be tidied: {problem!r}", file=sys.stderr, flush=True)
+        pause_s = EVERY_S if is_done else AGAIN_AFTER_S
 
 
 if __name__ == "__main__":

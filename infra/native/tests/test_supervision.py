@@ -104,18 +104,21 @@ def test_starting_what_runs_changes_nothing(supervisor: Supervisor) -> None:
     assert supervisor.states()["one"] == before
 
 
-def test_a_supervisor_that_says_nothing_is_told_of_in_time(
-    supervisor: Supervisor, places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervision, "ANSWERS_WITHIN_S", 0.2)
+def test_a_supervisor_that_says_nothing_is_told_of_in_time(supervisor: Supervisor, places: Places) -> None:
     pid = int((places.run / "supervisord.pid").read_text())
     os.kill(pid, signal.SIGSTOP)
     try:
-        for ask in (lambda: supervisor.running, supervisor.states, lambda: supervisor.stop(["one"], WAIT_S)):
-            with pytest.raises(
-                CannotRun, match=rf"supervisord \(process {pid}\) has not answered within 0.2 s"
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(supervision, "ANSWERS_WITHIN_S", 0.2)
+            for ask in (
+                lambda: supervisor.running,
+                supervisor.states,
+                lambda: supervisor.stop(["one"], WAIT_S),
             ):
-                ask()
+                with pytest.raises(
+                    CannotRun, match=rf"supervisord \(process {pid}\) has not answered within 0.2 s"
+                ):
+                    ask()
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: supervisor.states()["one"][0] == "running")

@@ -1,4 +1,4 @@
-"""`python hanging_watcher.py ROOT`: a watcher whose first look into the input folder never comes back from the system."""
+"""`python hanging_watcher.py ROOT start|scan`: a watcher whose look at its folders never comes back from the system, at its start or later."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ from file_watcher.app import build
 from file_watcher.settings import WatcherSettings
 from tillstream.clock import SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
+from tillstream.folders import Folders
 from tillstream.kafka.memory import MemoryBroker, MemoryProducer
 from tillstream.observe import logs, serve
 from tillstream.observe.definitions import Process
@@ -25,13 +26,15 @@ async def _main(stop: asyncio.Event) -> None:
     true = os.scandir
 
     def hanging(folder: Any) -> Any:
-        if Path(os.fsdecode(folder)) == root / "input":
+        if app.is_open and Path(os.fsdecode(folder)) == root / "input":
             os.read(silent, 1)
         return true(folder)
 
-    async with app.running():
+    if sys.argv[2] == "start":
+        Folders.create = lambda _: os.read(silent, 1)  # type: ignore[assignment,method-assign]
+    else:
         os.scandir = hanging  # type: ignore[assignment]
-        await app.work(stop)
+    await app.serve(stop)
 
 
 if __name__ == "__main__":

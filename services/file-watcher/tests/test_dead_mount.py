@@ -15,10 +15,11 @@ DEADLINE_S = 20.0
 HANGING = Path(__file__).with_name("hanging_watcher.py")
 
 
-async def test_a_process_whose_disk_hangs_says_so_and_ends_when_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["start", "scan"])
+async def test_a_process_whose_disk_hangs_says_so_and_ends_when_asked(tmp_path: Path, when: str) -> None:
     """It hangs in a system call, of which no signal can free a thread of Python."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HANGING), str(tmp_path)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, str(HANGING), str(tmp_path), when), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     lines: list[bytes] = []

@@ -44,6 +44,7 @@ class App:
         self.folders = Folders(settings.data_dir)
         self._producer = producer
         self._clock = clock
+        self.is_open = False
         claiming = asyncio.Lock()
         policy = EmitPolicy(again_s=settings.file_emit_again_s)
         kafka = self.health.dependency("kafka")
@@ -94,6 +95,7 @@ class App:
             opened.callback(self.hints.stop)
             await self.hints.start()
             opened.callback(self.health.stop)
+            self.is_open = True
             yield
 
     def _thread(self, name: str) -> DiskThread:
@@ -107,6 +109,26 @@ class App:
         await thread.run(self.folders.create)
         await thread.run(self.folders.check)
         folders.reached()
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Open, work and close. A start that waits for a mount is given up when `stop` is set."""
+        serving = asyncio.create_task(self._serve(stop), name="serve")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not self.is_open:
+                serving.cancel()
+            await asyncio.wait({serving})
+        finally:  # where this is cancelled itself, too
+            stopping.cancel()
+            serving.cancel()
+            await asyncio.wait({serving})
+        if not serving.cancelled():
+            serving.result()
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        async with self.running():
+            await self.work(stop)
 
     async def work(self, stop: asyncio.Event) -> None:
         """Claim and send until `stop` is set. Raises what ended a loop. What is cut short is done again after the next start."""
@@ -135,6 +157,4 @@ def build(settings: WatcherSettings, *, producer: Producer | None = None, clock:
 
 async def run(settings: WatcherSettings, stop: asyncio.Event) -> None:
     """Watch until `stop` is set."""
-    app = build(settings)
-    async with app.running():
-        await app.work(stop)
+    await build(settings).serve(stop)
