@@ -12,6 +12,8 @@ from importlib.resources import files
 import structlog
 
 PREFIX = "TILLSTREAM_"
+# What the stacks themselves are told, or set; no process reads them.
+OF_THE_STACKS = frozenset({"TILLSTREAM_DATA", "TILLSTREAM_STACK", "TILLSTREAM_VERSION"})
 
 _log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -66,7 +67,18 @@ class Frozen:
         os.kill(self._server.pid, number)
 
     def freeze(self) -> None:
+        """Until it stands still: one thread hears of the signal first, and on a busy machine the others answer meanwhile."""
         self._send(signal.SIGSTOP)
+        deadline = time.monotonic() + DEADLINE_S
+        while not self._stands_still():
+            assert time.monotonic() < deadline, "the broker goes on"
+
+    def _stands_still(self) -> bool:
+        threads = Path(f"/proc/{self._server.pid}/task").glob("*/status")
+        try:
+            return all("\nState:\tT" in thread.read_text() for thread in threads)
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # a thread has just ended
 
     def thaw(self) -> None:
         self._send(signal.SIGCONT)
