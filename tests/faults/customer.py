@@ -64,7 +64,9 @@ class Customer:
             await self._pace.turn(events, stop)
             if stop.is_set():
                 return
-            if await self.post(request) and self._random.random() < REPEATS:
+            if not await self.post(request):
+                continue  # given up: it may be in the log or not, so another content under its id might be the first
+            if self._random.random() < REPEATS:
                 await self.post(request)
             elif request.entity is Entity.EVENT and self._random.random() < CONTRADICTS:
                 await self._contradict(request)
