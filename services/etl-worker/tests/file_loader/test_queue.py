@@ -34,6 +34,7 @@ pytestmark = pytest.mark.integration
 HEADER = b"user_id,name,email,signup_date\n"
 USERS = HEADER + b"".join(b"%d,N,u%d@example.org,2024-01-05\n" % (n, n) for n in range(1, 3 * CHUNK_ROWS + 1))
 MUCH = 1_000_000
+NOTHING_INHERITED = {"settle": timedelta(0), "inherited": [], "inherited_epochs": []}
 MANY = 5_000
 MINUTE_S = 60.0
 DEADLINE_S = 30.0
@@ -72,14 +73,7 @@ async def test_the_next_job_is_found_without_a_look_at_all_that_are_queued(shop:
         " 'queued', timestamptz '2024-01-01' + n * interval '1 s' FROM generate_series(1, %s) AS n",
         [MANY],
     )
-    values = {
-        "settle": timedelta(0),
-        "inherited": [],
-        "inherited_epochs": [],
-        "kinds": ["user", "order"],
-        "children": ["order"],
-        "parents": ["user"],
-    }
+    values = {**NOTHING_INHERITED, "kinds": ["user", "order"], "children": ["order"], "parents": ["user"]}
     statement = load("etl_worker.file_loader", "jobs.sql")["candidate"]
     assert await rows_looked_at(shop.conn, statement, values) < MANY / 10
     row = await (await shop.conn.execute(statement, values)).fetchone()
@@ -107,14 +101,7 @@ async def test_the_next_job_is_found_without_a_look_at_all_that_are_over(shop: S
     await many_jobs(shop, "loaded", "2024-01-02")
     await many_jobs(shop, "queued", None)
     await many_jobs(shop, "queued", None)
-    values = {
-        "settle": timedelta(0),
-        "inherited": [],
-        "inherited_epochs": [],
-        "kinds": ["user"],
-        "children": [],
-        "parents": [],
-    }
+    values = {**NOTHING_INHERITED, "kinds": ["user"], "children": [], "parents": []}
     statement = load("etl_worker.file_loader", "jobs.sql")["candidate"]
     assert await rows_looked_at(shop.conn, statement, values) < MANY / 10
     assert await (await shop.conn.execute(statement, values)).fetchone() is not None

@@ -6,12 +6,14 @@ nothing secret and grants nothing, so it is not signed; whatever is not exactly 
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
+from query_api.database import Row
 from query_api.failures import BadParameter
 from tillstream.contracts.rules import MAX_ID
 
@@ -30,6 +32,12 @@ type CursorKey = OrdersKey | JobsKey | QuarantineKey | ParkedKey
 def encode_cursor(key: CursorKey) -> str:
     """The cursor of the page after `key`."""
     return urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
+
+
+def cut_page(rows: list[Row], limit: int, key: Callable[[Row], CursorKey]) -> tuple[list[Row], str | None]:
+    """The rows of a page out of up to `limit` + 1 that were read, and the cursor of the page after it, null on the last one."""
+    shown = rows[:limit]
+    return shown, encode_cursor(key(shown[-1])) if len(rows) > limit else None
 
 
 def orders_key(cursor: str) -> OrdersKey:

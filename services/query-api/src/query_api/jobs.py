@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from query_api.cursors import encode_cursor, jobs_key
+from query_api.cursors import cut_page, jobs_key
 from query_api.database import Reader, Row
 from query_api.failures import NotThere
 
@@ -31,10 +31,7 @@ async def list_jobs(
                 "limit": limit + 1,
             },
         )
-    shown = rows[:limit]
-    next_cursor = None
-    if len(rows) > limit:
-        next_cursor = encode_cursor(("jobs", shown[-1]["created_at"], shown[-1]["job_id"]))
+    shown, next_cursor = cut_page(rows, limit, lambda last: ("jobs", last["created_at"], last["job_id"]))
     return {"jobs": shown, "next_cursor": next_cursor}
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from query_api.cursors import encode_cursor, orders_key
+from query_api.cursors import cut_page, orders_key
 from query_api.database import Reader, Row
 from query_api.failures import NotThere
 
@@ -20,10 +20,7 @@ async def list_orders(
             # One more than asked for tells whether another page follows.
             {"user_id": user_id, "after_date": after_date, "after_id": after_id, "limit": limit + 1},
         )
-    shown = rows[:limit]
-    next_cursor = None
-    if len(rows) > limit:
-        next_cursor = encode_cursor(("orders", shown[-1]["order_date"], shown[-1]["order_id"]))
+    shown, next_cursor = cut_page(rows, limit, lambda last: ("orders", last["order_date"], last["order_id"]))
     return {"orders": [_answer(row) for row in shown], "next_cursor": next_cursor}
 
 

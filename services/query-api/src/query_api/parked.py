@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from query_api.cursors import encode_cursor, parked_key
+from query_api.cursors import cut_page, parked_key
 from query_api.database import Reader, Row
 
 MAX_PARENTS = 100
@@ -27,11 +27,9 @@ async def list_parked(
     async with reader.session() as session:
         rows = await session.rows("parked_page", {**filters, **after, "limit": limit + 1})
         missing = await session.rows("missing_parents", {**filters, "max_parents": MAX_PARENTS})
-    shown = rows[:limit]
-    next_cursor = None
-    if len(rows) > limit:
-        last = shown[-1]
-        next_cursor = encode_cursor(("parked", last["waits_for"], last["waits_key"], last["message_id"]))
+    shown, next_cursor = cut_page(
+        rows, limit, lambda last: ("parked", last["waits_for"], last["waits_key"], last["message_id"])
+    )
     return {
         "parked": [_with_parent(row) for row in shown],
         "missing": [_with_parent(row) for row in missing],

@@ -3,7 +3,7 @@
 import codecs
 from typing import Any
 
-from query_api.cursors import encode_cursor, quarantine_key
+from query_api.cursors import cut_page, quarantine_key
 from query_api.database import Reader, Row
 
 MAX_PAYLOAD_BYTES = 4_096
@@ -22,8 +22,7 @@ async def list_quarantine(
             {**filters, "after_id": after_id, "limit": limit + 1, "max_bytes": MAX_PAYLOAD_BYTES},
         )
         counts = await session.rows("quarantine_counts", {**filters, "max_sources": MAX_SOURCES})
-    shown = rows[:limit]
-    next_cursor = encode_cursor(("quarantine", shown[-1]["id"])) if len(rows) > limit else None
+    shown, next_cursor = cut_page(rows, limit, lambda last: ("quarantine", last["id"]))
     return {
         "quarantine": [_answer(row) for row in shown],
         "counts": {each["reason"]: each["entries"] for each in counts if each["source"] is None},
