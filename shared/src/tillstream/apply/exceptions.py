@@ -127,6 +127,7 @@ async def _close_older_entries(
                 for outcome, is_refused in zip(outcomes, refused, strict=True)
             ],
             "refused": refused,
+            "corrections": [message.correction for _, message in again],
         },
     )
     woken = [

@@ -295,6 +295,26 @@ async def test_a_wave_of_changes_that_woke_leaves_other_contents_under_their_ids
     ]
 
 
+async def test_what_woke_leaves_a_refusal_of_its_own_id_and_version_in_quarantine(session: Connect) -> None:
+    """Nobody has corrected it: it only came under the same id, and as early in its request."""
+    conn, engine = await session(), Engine()
+    waiting = make(Entity.EVENT, event(5), number=7)
+    broken = replace(
+        waiting,
+        content=None,
+        refusal=Refusal(Reason.MALFORMED_JSON, "."),
+        payload=b"{",
+        content_hash=bytes(16),
+    )
+    assert await apply(conn, waiting, broken) == [PARKED, (OutcomeKind.QUARANTINED, Reason.MALFORMED_JSON)]
+    await apply(conn, make(Entity.USER, user(5), number=8))
+
+    await sweep_until_quiet(conn, engine)
+
+    assert await rows(conn, "SELECT count(*) FROM shop.events") == [(1,)]
+    assert await rows(conn, "SELECT payload FROM shop.quarantine WHERE resolved_at IS NULL") == [(b"{",)]
+
+
 async def test_a_parent_that_comes_between_insert_and_judgement_leaves_the_event_parked(
     session: Connect,
 ) -> None:

@@ -33,16 +33,18 @@ WHERE %(again)s AND q.resolved_at IS NOT NULL
 RETURNING q.id
 
 -- name: resolve
--- Corrections went through, or were refused anew: the entries of their own first attempts are settled. Other contents that
--- came under the same ids were never applied, and stay open.
+-- Corrections went through, or were refused anew: the entries of their own first attempts are settled. What only woke has
+-- none but its own, of the time that it waited in vain. Other contents that came under the same ids were never applied, and
+-- stay open.
 WITH settled AS (
   SELECT q.id, n.resolution
   FROM shop.quarantine AS q
   JOIN unnest(
-    %(message_ids)s::uuid[], %(versions)s::bytea[], %(hashes)s::bytea[], %(resolutions)s::text[], %(refused)s::boolean[]
-  ) AS n (message_id, version, content_hash, resolution, is_refused) USING (message_id, version)
+    %(message_ids)s::uuid[], %(versions)s::bytea[], %(hashes)s::bytea[], %(resolutions)s::text[], %(refused)s::boolean[],
+    %(corrections)s::boolean[]
+  ) AS n (message_id, version, content_hash, resolution, is_refused, is_correction) USING (message_id, version)
   WHERE q.resolved_at IS NULL
-    AND (q.reason <> 'id_conflict' OR q.content_hash = n.content_hash)
+    AND (n.is_correction AND q.reason <> 'id_conflict' OR q.content_hash = n.content_hash)
     AND NOT (n.is_refused AND q.content_hash = n.content_hash)
   ORDER BY q.id
   FOR UPDATE OF q
