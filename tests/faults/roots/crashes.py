@@ -11,12 +11,12 @@ from psycopg import AsyncConnection
 
 from etl_worker.app import Ports
 from etl_worker.file_loader.app import Ports as FilePorts
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.kafka.fence import Move
 from tillstream.kafka.records import Place
 from tillstream.kafka.steps import Advance, Commit
 
-type ApplyOf[M] = Callable[[AsyncConnection, Sequence[M]], Awaitable[list[Applied]]]
+type ApplyOf[M] = Callable[[AsyncConnection, Sequence[M]], Awaitable[Sequence[Applied]]]
 
 EXIT_CRASHED = 70
 
@@ -53,7 +53,7 @@ class CrashPoints:
         return replace(ports, apply=self._apply(ports.apply), commit=self._commit(ports.commit))
 
     def _apply[M](self, apply: ApplyOf[M]) -> ApplyOf[M]:
-        async def crashing(conn: AsyncConnection, messages: Sequence[M]) -> list[Applied]:
+        async def crashing(conn: AsyncConnection, messages: Sequence[M]) -> Sequence[Applied]:
             self._reach(Step.BEFORE_WRITE)
             applied = await apply(conn, messages)
             self._reach(Step.AFTER_WRITE)

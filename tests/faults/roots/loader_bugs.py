@@ -6,7 +6,7 @@ from dataclasses import replace
 from psycopg import AsyncConnection
 
 from etl_worker.file_loader.app import Ports
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.contracts.messages import Message
 
 type Bug = Callable[[Ports], Ports]
@@ -17,7 +17,7 @@ ROWS_APART = "a file's rows before its place"
 def commits_rows_apart(ports: Ports) -> Ports:
     """The rows of a chunk are committed before the job says that it has them."""
 
-    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         applied = await ports.apply(conn, messages)
         await conn.execute("COMMIT")
         await conn.execute("BEGIN")

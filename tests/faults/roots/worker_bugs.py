@@ -13,7 +13,8 @@ from psycopg import AsyncConnection
 
 from etl_worker.app import Ports
 from etl_worker.settings import WorkerSettings
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.apply.statements import USERS
 from tillstream.contracts.messages import Message, Refusal, pack_version
 from tillstream.contracts.plain_events import PlainEvent
@@ -38,7 +39,7 @@ SLOW_BATCH = "SELECT pg_sleep(0.4)"
 def commits_offsets_first(ports: Ports, _settings: WorkerSettings, _planted: ExitStack) -> Ports:
     """The offsets move in a transaction of their own, before the batch is written."""
 
-    async def apply(conn: AsyncConnection, batch: Batch) -> list[Applied]:
+    async def apply(conn: AsyncConnection, batch: Batch) -> Sequence[Applied]:
         await _move(conn, _ends(batch))
         await conn.execute("COMMIT")
         await conn.execute("BEGIN")
@@ -76,7 +77,7 @@ def has_no_version_guard(ports: Ports, _settings: WorkerSettings, _planted: Exit
         now = datetime.now(UTC)
         return replace(message, version=pack_version(now, now, count, message.message_id))
 
-    async def apply(conn: AsyncConnection, batch: Batch) -> list[Applied]:
+    async def apply(conn: AsyncConnection, batch: Batch) -> Sequence[Applied]:
         return await ports.apply(conn, [as_of_now(message) for message in batch])
 
     return replace(ports, apply=apply)
@@ -91,7 +92,7 @@ def quarantines_during_outages(ports: Ports, settings: WorkerSettings, _planted:
         digest = payload_hash(whole.payload)
         return replace(whole, content=None, refusal=refusal, content_hash=digest)
 
-    async def apply(conn: AsyncConnection, batch: Batch) -> list[Applied]:
+    async def apply(conn: AsyncConnection, batch: Batch) -> Sequence[Applied]:
         try:
             return await ports.apply(conn, batch)
         except psycopg.OperationalError:
@@ -121,7 +122,7 @@ class Wrapped:
 
     async def fetch(
         self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
-    ) -> list[Record]:
+    ) -> Sequence[Record]:
         return await self._inner.fetch(max_records=max_records, max_bytes=max_bytes, wait_s=wait_s, each=each)
 
     def seek(self, place: Place, offset: int) -> None:
@@ -200,7 +201,7 @@ class Forgetful(Wrapped):
     @override
     async def fetch(
         self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
-    ) -> list[Record]:
+    ) -> Sequence[Record]:
         records = await super().fetch(max_records=max_records, max_bytes=max_bytes, wait_s=wait_s, each=each)
         self._fetched |= {record.place: record.offset + 1 for record in records}
         return records
@@ -217,7 +218,7 @@ def starts_from_latest(ports: Ports, _settings: WorkerSettings, _planted: ExitSt
 def forgets_on_revoke(ports: Ports, _settings: WorkerSettings, _planted: ExitStack) -> Ports:
     """Its batches take a while, so that the next one lies fetched when the group calls."""
 
-    async def slowly(conn: AsyncConnection, batch: Batch) -> list[Applied]:
+    async def slowly(conn: AsyncConnection, batch: Batch) -> Sequence[Applied]:
         applied = await ports.apply(conn, batch)
         await conn.execute(SLOW_BATCH)
         return applied
@@ -228,7 +229,7 @@ def forgets_on_revoke(ports: Ports, _settings: WorkerSettings, _planted: ExitSta
 def drops_what_is_broken(ports: Ports, _settings: WorkerSettings, _planted: ExitStack) -> Ports:
     """What breaks its contract is passed over, as if it had never come."""
 
-    async def apply(conn: AsyncConnection, batch: Batch) -> list[Applied]:
+    async def apply(conn: AsyncConnection, batch: Batch) -> Sequence[Applied]:
         good = [each for each in batch if isinstance(each, PlainEvent) or each.refusal is None]
         return await ports.apply(conn, good)
 
@@ -246,7 +247,7 @@ def upserts_unsorted(ports: Ports, _settings: WorkerSettings, planted: ExitStack
 def does_not_work(ports: Ports, _settings: WorkerSettings, _planted: ExitStack) -> Ports:
     """A mistake of whoever plants bugs: it starts, and ends with its first batch."""
 
-    async def apply(_conn: AsyncConnection, _batch: Batch) -> list[Applied]:
+    async def apply(_conn: AsyncConnection, _batch: Batch) -> Sequence[Applied]:
         raise AttributeError("no such port")
 
     return replace(ports, apply=apply)

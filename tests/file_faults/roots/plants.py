@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from etl_worker.file_loader.app import Ports
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.jobs import Ending, Job, Jobs, Statement
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.contracts.messages import Message
 
 type Plant = Callable[[Ports], Ports]
@@ -22,7 +22,7 @@ MOVES_FIRST = "the move before the statement"
 def commits_rows_apart(ports: Ports) -> Ports:
     """The rows of a chunk are committed before the job says that it has them."""
 
-    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         applied = await ports.apply(conn, messages)
         await conn.execute("COMMIT")
         await conn.execute("BEGIN")

@@ -16,6 +16,7 @@ from tillstream.apply.replay import Replayer
 from tillstream.apply.sweep import Sweeper
 from tillstream.clock import Clock, SystemClock
 from tillstream.contracts.entities import ENTITY_OF_TOPIC
+from tillstream.contracts.plain_columns import PLAIN_FORMS
 from tillstream.db.connections import connect
 from tillstream.kafka.aio import AioConsumer
 from tillstream.kafka.consumer_loop import ConsumerLoop
@@ -54,7 +55,10 @@ def real_ports(settings: WorkerSettings) -> Ports:
     engine = Engine(ApplyPolicy(parked_for=settings.parked_for))
     return Ports(
         consumer=AioConsumer(
-            settings.kafka_bootstrap, group=Process.ETL_WORKER, client_id=owner(Process.ETL_WORKER)
+            settings.kafka_bootstrap,
+            group=Process.ETL_WORKER,
+            client_id=owner(Process.ETL_WORKER),
+            forms=PLAIN_FORMS,
         ),
         clock=SystemClock(),
         apply=engine.apply,

@@ -10,17 +10,19 @@ from psycopg import AsyncConnection
 
 from etl_worker.reject_alarm import RejectAlarm, Weighed
 from etl_worker.watch import ApplyWatch
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.apply.replay import Replayer
 from tillstream.apply.sweep import Sweeper
 from tillstream.contracts.entities import ENTITY_OF_TOPIC, Entity
 from tillstream.contracts.envelope import read_record
 from tillstream.contracts.messages import Message
+from tillstream.contracts.plain_columns import plain_columns
 from tillstream.contracts.plain_events import PlainEvent, PlainReader
+from tillstream.kafka.log_columns import Block
 from tillstream.kafka.records import Record
 from tillstream.kafka.steps import BatchResult
 
-type Apply = Callable[[AsyncConnection, Sequence[Message | PlainEvent]], Awaitable[list[Applied]]]
+type Apply = Callable[[AsyncConnection, Sequence[Message | PlainEvent]], Awaitable[Sequence[Applied]]]
 
 
 class ApplyRecords:
@@ -43,8 +45,10 @@ class ApplyRecords:
         self._watch = watch
         self._alarm = alarm
 
-    def read(self, records: Sequence[Record]) -> list[Message | PlainEvent]:
+    def read(self, records: Sequence[Record]) -> Sequence[Message | PlainEvent]:
         """What the records say. A pure function of them, so that it may be done ahead of time, or twice."""
+        if isinstance(records, Block):  # which only events have a form for
+            return plain_columns(records, self._shop_timezone) or self._events.read(list(records))
         messages: list[Message | PlainEvent] = []
         for topic, run in groupby(records, key=attrgetter("topic")):
             entity = ENTITY_OF_TOPIC[topic]

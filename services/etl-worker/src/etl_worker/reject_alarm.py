@@ -28,6 +28,8 @@ from operator import attrgetter
 import structlog
 
 from tillstream.contracts.messages import Message
+from tillstream.contracts.parts import parts_of
+from tillstream.contracts.plain_columns import PlainColumns
 from tillstream.contracts.plain_events import PlainEvent
 from tillstream.kafka.records import Place
 
@@ -143,11 +145,15 @@ class RejectAlarm:
 
 def _runs(messages: Sequence[Read]) -> Iterator[tuple[Place, Sequence[Read]]]:
     """Neighbours of one partition, together. Plain events, which are most, are told apart without Python's help."""
-    for kind, alike in groupby(messages, key=type):
-        key = _partition_of_event if kind is PlainEvent else _place
-        for _, run in groupby(alike, key=key):
-            read = list(run)
-            yield _place(read[0]), read
+    for part in parts_of(messages):
+        if isinstance(part, PlainColumns):
+            yield Place(part.records.topic, part.records.partition), part
+            continue
+        for kind, alike in groupby(part, key=type):
+            key = _partition_of_event if kind is PlainEvent else _place
+            for _, run in groupby(alike, key=key):
+                read = list(run)
+                yield _place(read[0]), read
 
 
 _partition_of_event = attrgetter("record.partition")
@@ -169,6 +175,6 @@ def _offset(message: Read) -> int:
 
 
 def _broken(run: Sequence[Read]) -> bytes:
-    if run and isinstance(run[0], PlainEvent):  # and all the others: a run is of one kind
+    if run and isinstance(run[0], PlainEvent):  # and so are all the others: a run is of one kind
         return bytes(len(run))
     return bytes(not isinstance(each, PlainEvent) and each.refusal is not None for each in run)

@@ -15,7 +15,8 @@ from psycopg import AsyncConnection
 from etl_worker.file_loader.claimed_file import ClaimedFile
 from etl_worker.file_loader.desk import Desk
 from etl_worker.file_loader.failures import DiskUnavailable
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.contracts.files import FileJob
 from tillstream.contracts.messages import Message
 from tillstream.errors import DatabaseUnavailable, OwnershipLost
@@ -129,7 +130,7 @@ class Meddling:
         self._meddle = meddle
         self._engine = Engine()
 
-    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         applied = await self._engine.apply(conn, messages)
         self._before -= 1
         if self._before == 0:
@@ -169,7 +170,7 @@ async def test_a_file_that_changes_after_its_last_chunk_fails_with_all_of_its_ro
 
     async def wake(
         conn: AsyncConnection, applied: Sequence[Applied], also: Sequence[tuple[str, int]]
-    ) -> list[Applied]:
+    ) -> Sequence[Applied]:
         chunks.append(len(applied))
         if sum(chunks) == 7:
             with (shop.folders.work / job.stored_name).open("ab") as file:

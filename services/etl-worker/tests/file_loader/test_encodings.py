@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from pydantic import SecretStr, ValidationError
 
 from etl_worker.file_loader.settings import LoaderSettings
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.contracts.messages import Message
 from tillstream.csv.encoding import DECLARABLE, Encoding
 
@@ -55,7 +55,7 @@ async def test_a_file_that_was_begun_is_read_to_its_end_as_it_was_begun(
     ports = shop.ports()
     chunks: list[int] = []
 
-    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         chunks.append(len(messages))
         if len(chunks) == 2:
             raise Crash("second chunk")

@@ -13,7 +13,8 @@ from psycopg import AsyncConnection
 
 from etl_worker.file_loader.app import App
 from etl_worker.file_loader.jobs import Job, Statement
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.apply.file_rows import FileRows
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.files import FileJob
@@ -56,7 +57,7 @@ class Gates:
     _chunks: Counter[Any] = field(default_factory=Counter)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         await self.passed(messages[0].origin.job_id, messages[0].entity)
         return await Engine().apply(conn, messages)
 
@@ -282,7 +283,7 @@ async def test_a_bug_in_one_runner_ends_the_process_and_is_told(shop: Shop) -> N
     class Bug(Exception):
         pass
 
-    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         if messages[0].entity == "product":
             raise Bug
         return await gates.apply(conn, messages)

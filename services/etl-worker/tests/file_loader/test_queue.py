@@ -17,7 +17,8 @@ from etl_worker.file_loader.app import build
 from etl_worker.file_loader.jobs import Jobs, Stream
 from etl_worker.file_loader.settings import LoaderSettings
 from support.plans import rows_looked_at
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.clock import SystemClock
 from tillstream.contracts.entities import FILES_TOPIC
 from tillstream.contracts.messages import Message
@@ -174,7 +175,7 @@ class Gate:
         self.open = asyncio.Event()
         self._engine = Engine()
 
-    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(self, conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         self.reached.set()
         await self.open.wait()
         return await self._engine.apply(conn, messages)
@@ -243,7 +244,7 @@ async def test_an_attempt_that_was_rolled_back_counts_in_the_time_a_file_took(sh
 
     async def apply_for_a_minute_at_first(
         conn: AsyncConnection, messages: Sequence[Message]
-    ) -> list[Applied]:
+    ) -> Sequence[Applied]:
         if commits == 0:
             clock.ahead_s += MINUTE_S
         return await Engine().apply(conn, messages)
@@ -276,7 +277,7 @@ async def test_a_file_makes_way_between_chunks_while_the_stream_lags(shop: Shop)
     engine = Engine()
     looks_before_chunk = []
 
-    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         looks_before_chunk.append(list(jobs.seen))
         return await engine.apply(conn, messages)
 

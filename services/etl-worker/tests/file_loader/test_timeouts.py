@@ -9,7 +9,8 @@ from psycopg import AsyncConnection
 
 from etl_worker.file_loader import write_chunk
 from etl_worker.file_loader.app import Ports
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.contracts.messages import Message
 from tillstream.errors import TransactionTimedOut
 from tillstream.kafka.batch_size import BatchSize
@@ -27,7 +28,7 @@ USERS = b"user_id,name,email,signup_date\n" + b"".join(
 def slow(ports: Ports) -> Ports:
     """Only a chunk of one row is in time."""
 
-    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> list[Applied]:
+    async def apply(conn: AsyncConnection, messages: Sequence[Message]) -> Sequence[Applied]:
         if len(messages) > 1:
             await conn.execute("SET LOCAL statement_timeout = '10ms'")
             await conn.execute("SELECT pg_sleep(10)")

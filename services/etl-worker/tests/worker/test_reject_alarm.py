@@ -13,9 +13,11 @@ from tillstream.contracts.entities import EVENTS_TOPIC, USERS_TOPIC, Entity
 from tillstream.contracts.envelope import headers_for, read_record
 from tillstream.contracts.ids import new_id
 from tillstream.contracts.messages import Message
+from tillstream.contracts.parts import joined
 from tillstream.contracts.plain_events import PlainEvent, PlainReader
 from tillstream.kafka.records import Place, Record
 from tillstream.testing.builders import UTC_ZONE, event_item, user_item
+from tillstream.testing.log_batches import block_in, columns_in, plain_event
 from tillstream.testing.strategies import QUICK
 
 pytestmark = pytest.mark.unit
@@ -169,3 +171,18 @@ def test_plain_events_count_as_good_ones_among_broken_ones(flags: list[bool]) ->
     assert [isinstance(each, PlainEvent) for each in read] == [not broken for broken in flags]
     expected = first_alarm(flags)
     assert bool(RejectAlarm(POLICY).weigh(read).stop) == (expected is not None)
+
+
+@given(st.integers(1, 3 * WINDOW), st.integers(0, WINDOW), st.lists(st.booleans(), max_size=WINDOW))
+@QUICK
+def test_events_in_columns_count_as_the_same_events_one_by_one(
+    count: int, counted_before: int, after: list[bool]
+) -> None:
+    """Also where some of them were counted before, and where broken ones follow."""
+    place = Place(EVENTS_TOPIC, 0)
+    columns = columns_in(block_in([plain_event(number) for number in range(count)], place))
+    alarms = RejectAlarm(POLICY), RejectAlarm(POLICY)
+    for alarm, read in zip(alarms, (columns, list(columns)), strict=True):
+        counted(alarm, list(columns)[:counted_before])
+        counted(alarm, joined([read, messages(after, count, place)]))
+    assert alarms[0]._windows == alarms[1]._windows

@@ -5,21 +5,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple
 
 import psycopg
 from psycopg import AsyncConnection
 
+from tillstream.apply.applied import Applied
+from tillstream.apply.applied_columns import AppliedColumns
+from tillstream.apply.batch import Batch, NumberedEvent, sorted_out
 from tillstream.apply.change_pass import ChangePass
 from tillstream.apply.event_pass import EventPass
 from tillstream.apply.exceptions import ExceptionWriter
-from tillstream.apply.staging import Numbered, NumberedEvent, stage
-from tillstream.apply.verdicts import REFUSED_BY_DATABASE, Verdict
-from tillstream.contracts.entities import Entity
+from tillstream.apply.staging import stage
+from tillstream.apply.verdicts import REFUSED_BY_DATABASE, STORED, Verdict
 from tillstream.contracts.messages import Message
-from tillstream.contracts.outcomes import OutcomeKind
-from tillstream.contracts.plain_events import PlainEvent, are_all_plain
-from tillstream.contracts.reasons import Reason
+from tillstream.contracts.plain_events import PlainEvent
 from tillstream.db.failures import is_about_a_record
 
 DEFAULT_PARKED_FOR = timedelta(days=7)
@@ -32,14 +31,6 @@ class ApplyPolicy:
     parked_for: timedelta = DEFAULT_PARKED_FOR
 
 
-class Applied(NamedTuple):
-    """What became of one message. A named tuple: there are 50,000 of them a second."""
-
-    message: Message | PlainEvent
-    outcome: OutcomeKind
-    reason: Reason | None = None
-
-
 _outcome, _reason = attrgetter("outcome"), attrgetter("reason")
 _make_applied = partial(tuple.__new__, Applied)
 
@@ -50,7 +41,9 @@ class Engine:
     def __init__(self, policy: ApplyPolicy | None = None) -> None:
         self._exceptions = ExceptionWriter((policy or ApplyPolicy()).parked_for)
 
-    async def apply(self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]) -> list[Applied]:
+    async def apply(
+        self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]
+    ) -> Sequence[Applied]:
         """One outcome per message, in the order given; everything is written, nothing committed.
 
         Must be the first thing in the caller's transaction; the caller moves its fence after it, in the same one.
@@ -58,15 +51,36 @@ class Engine:
         are, except those of class 22 and 23, which end as `refused_by_database` for the one record that caused them, and
         TransactionConflict where another session was faster: then the batch is run again.
         """
-        changes, events, refused = _sort_out(messages)
-        again = _further_copies(changes) | _further_copies(events)
-        await stage(conn, changes, events, again)
-        verdicts = await self._exceptions.keep_refusals(conn, refused)
-        for step, numbered in ((ChangePass(conn), changes), (EventPass(conn, dict(events)), events)):
-            verdicts |= await self._run_twice(conn, step, numbered, again)
+        batch = sorted_out(messages)
+        again = _further_copies(batch.changes) | _further_copies(batch.events)
+        await stage(conn, batch, again)
+        verdicts = await self._exceptions.keep_refusals(conn, batch.refused)
+        verdicts |= await self._run_twice(conn, ChangePass(conn), batch.changes, again)
+        events = EventPass(conn, messages)
+        if batch.columns:
+            verdicts |= await self._run_columns(conn, events, batch, messages)
+            return AppliedColumns(messages, batch, verdicts)
+        verdicts |= await self._run_twice(conn, events, batch.events, again)
         in_order = list(map(verdicts.__getitem__, range(len(messages))))
         columns = messages, map(_outcome, in_order), map(_reason, in_order)
         return list(map(_make_applied, zip(*columns, strict=True)))
+
+    async def _run_columns(
+        self, conn: AsyncConnection, step: EventPass, batch: Batch, messages: Sequence[Message | PlainEvent]
+    ) -> dict[int, Verdict]:
+        """The verdicts on all events but those in columns that were simply stored. No event of the batch comes twice.
+
+        Where the database refuses one, all go the usual way, and are told.
+        """
+        try:
+            async with conn.transaction():
+                odd = await step.run_all(batch.event_count)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if not is_about_a_record(error):
+                raise
+            return await self._run_twice(conn, step, batch.all_events(), set())
+        found = dict.fromkeys((ord_ for ord_, _ in batch.events), STORED) | odd
+        return await self._exceptions.keep(conn, [(ord_, messages[ord_]) for ord_ in found], found)
 
     async def _run_twice(
         self,
@@ -113,27 +127,6 @@ class Engine:
             verdicts |= await self._narrow_down(conn, step, half)
         await step.activate(ords)
         return verdicts
-
-
-def _sort_out(
-    messages: Sequence[Message | PlainEvent],
-) -> tuple[list[Numbered], list[NumberedEvent], list[Numbered]]:
-    """Changes of entities, events, and what broke its contract, each with its place in the batch."""
-    changes: list[Numbered] = []
-    events: list[NumberedEvent] = []
-    refused: list[Numbered] = []
-    if are_all_plain(messages):  # as most batches are, and all that come fast
-        return changes, list(enumerate(messages)), refused
-    for ord_, message in enumerate(messages):
-        if isinstance(message, PlainEvent):
-            events.append((ord_, message))
-        elif message.content is None:
-            refused.append((ord_, message))
-        elif message.entity is Entity.EVENT:
-            events.append((ord_, message))
-        else:
-            changes.append((ord_, message))
-    return changes, events, refused
 
 
 def _further_copies(numbered: Sequence[NumberedEvent]) -> set[int]:

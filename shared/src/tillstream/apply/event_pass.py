@@ -6,7 +6,7 @@ from psycopg import AsyncConnection
 
 from tillstream.apply.staging import completed
 from tillstream.apply.statements import EVENTS, STAGING
-from tillstream.apply.verdicts import DUPLICATE, ID_CONFLICT, Verdict
+from tillstream.apply.verdicts import DUPLICATE, ID_CONFLICT, STORED, Verdict
 from tillstream.contracts.messages import Message
 from tillstream.contracts.outcomes import OutcomeKind
 from tillstream.contracts.plain_events import PlainEvent
@@ -14,15 +14,14 @@ from tillstream.errors import TransactionConflict
 
 type _Parent = tuple[str | None, int | None]
 
-_STORED = Verdict(OutcomeKind.STORED)
-
 
 class EventPass:
     """Judges and writes the rows that are active in `incoming_events`. One object serves one transaction."""
 
-    def __init__(self, conn: AsyncConnection, events: Mapping[int, Message | PlainEvent]) -> None:
+    def __init__(self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]) -> None:
+        """`messages` are the whole batch: a row's number is its place among them."""
         self._conn = conn
-        self._events = events
+        self._messages = messages
 
     async def activate(self, ords: Sequence[int]) -> None:
         """From now on the pass sees these rows only."""
@@ -30,14 +29,15 @@ class EventPass:
 
     async def run(self, ords: Sequence[int]) -> dict[int, Verdict]:
         """`ords` are the active rows: `stored` for what the insert takes, the judgement of a second look for the rest."""
-        verdicts = dict.fromkeys(ords, _STORED)
+        return dict.fromkeys(ords, STORED) | await self.run_all(len(ords))
+
+    async def run_all(self, count: int) -> dict[int, Verdict]:
+        """The same for `count` active rows, of which only those are told that were not simply stored."""
         cursor = await self._conn.execute(EVENTS["look"])
         odd = {ord_: (waits_for, key) for ord_, waits_for, key in await cursor.fetchall()}
-        if len(odd) < len(ords):
+        if len(odd) < count:
             await self._conn.execute(EVENTS["insert"], {"odd": list(odd)})
-        if odd:
-            verdicts |= await self._judge(odd)
-        return verdicts
+        return await self._judge(odd) if odd else {}
 
     async def refuse(self, ords: Sequence[int], verdict: Verdict) -> dict[int, Verdict]:
         """The verdict for every active row, without touching the table."""
@@ -57,7 +57,7 @@ class EventPass:
         if outcome is not None:
             return DUPLICATE if outcome == OutcomeKind.DUPLICATE else ID_CONFLICT
         if waiting_content is not None:
-            is_same = completed(self._events[ord_]).content_hash == waiting_content
+            is_same = completed(self._messages[ord_]).content_hash == waiting_content
             return DUPLICATE if is_same else ID_CONFLICT
         return _parked(lacks)
 

@@ -7,7 +7,8 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
-from tillstream.apply.staging import Numbered, NumberedEvent, completed
+from tillstream.apply.batch import Numbered, NumberedEvent
+from tillstream.apply.staging import completed
 from tillstream.apply.statements import EXCEPTIONS
 from tillstream.apply.verdicts import DUPLICATE, ID_CONFLICT, Verdict
 from tillstream.contracts.messages import Message, Refusal

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.apply.staging import completed
 from tillstream.apply.statements import SWEEP
 from tillstream.contracts.outcomes import OutcomeKind

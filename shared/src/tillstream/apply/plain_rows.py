@@ -4,13 +4,12 @@ The format: https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format". p
 through an adapter, most of them in Python; for ten values a row that costs more than everything else in the batch.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from itertools import batched, chain, repeat
+from itertools import batched, chain, compress, repeat
 from struct import Struct, pack
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
+from tillstream.contracts.plain_columns import PlainColumns
 from tillstream.contracts.plain_events import PlainEvent
 
 FIELDS = 10
@@ -18,85 +17,113 @@ SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension of the he
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 EPOCH_US = 946_684_800_000_000  # timestamptz counts from 2000-01-01
-KINDS_REMEMBERED = 4_096
 PIECE_ROWS = 1_000
 
+# What stands before a value: its size, and before the first one the number of values in the row.
+_TO_ORD, _TO_ID, _TO_NUMBER = pack(">hi", FIELDS, 4), pack(">i", 16), pack(">i", 8)
+_ROW = Struct(">6si 4s16s 4sq 4sq 4sq")
+_ROW_WITH_PRODUCT = Struct(">6si 4s16s 4sq 4sq 4sq 4sq")
+
 type NumberedPlain = tuple[int, PlainEvent]
+type _Kind = tuple[str, str, int, int]
 
 
-def binary_rows(numbered: Iterable[NumberedPlain]) -> Iterator[bytes]:
-    """A whole COPY, in pieces: ord, event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at,
-    kafka_partition, kafka_offset. PostgreSQL takes one piece while the next is made."""
+class EventRows(NamedTuple):
+    """Columns of equal length; times in microseconds since 1970. `kinds`: type, source, accepted_at, kafka_partition."""
+
+    ords: Sequence[int]
+    ids: Sequence[bytes]
+    user_ids: Sequence[int]
+    happened_us: Sequence[int]
+    offsets: Sequence[int]
+    product_ids: Sequence[int | None]
+    kinds: Sequence[_Kind]
+
+    @classmethod
+    def of(cls, numbered: Sequence[NumberedPlain]) -> Self:
+        """Events that were read one by one, each with its place in the batch."""
+        events = [event for _, event in numbered]
+        return cls(
+            [ord_ for ord_, _ in numbered],
+            [event.id_bytes for event in events],
+            [event.form.user_id for event in events],
+            [event.happened_us for event in events],
+            [event.record.offset for event in events],
+            [event.form.product_id for event in events],
+            [
+                (event.form.event_type, event.source, event.accepted[1], event.record.partition)
+                for event in events
+            ],
+        )
+
+    @classmethod
+    def of_columns(cls, first: int, events: PlainColumns) -> Self:
+        """Events that were read in columns; `first` is the place of the first one in the batch."""
+        accepted_us = [moment_us for _, moment_us in events.accepted]
+        kinds = zip(
+            events.event_types, events.sources, accepted_us, repeat(events.records.partition), strict=False
+        )
+        return cls(
+            range(first, first + len(events)),
+            events.ids,
+            events.user_ids,
+            events.happened_us,
+            events.offsets,
+            events.product_ids,
+            list(kinds),
+        )
+
+    def where(self, selectors: Sequence[bool]) -> Self:
+        """The rows for which these are true."""
+        columns: tuple[Sequence[Any], ...] = self
+        return type(self)(*(list(compress(column, selectors)) for column in columns))
+
+
+def binary_rows(parts: Iterable[EventRows]) -> Iterator[bytes]:
+    """A whole COPY, in pieces: ord, event_id, user_id, event_timestamp, kafka_offset, product_id, event_type, source,
+    accepted_at, kafka_partition. PostgreSQL takes one piece while the next is made."""
     yield SIGNATURE
-    for some in batched(numbered, PIECE_ROWS):
-        yield _piece(some)
+    for rows in parts:
+        yield _piece(rows)
     yield TRAILER
 
 
-def _piece(numbered: Iterable[NumberedPlain]) -> bytes:
-    """Some rows; those of one kind stand together."""
-    kinds: defaultdict[tuple[str, str, bool], list[NumberedPlain]] = defaultdict(list)
-    for each in numbered:
-        event = each[1]
-        kinds[event.form.event_type, event.source, event.form.product_id is None].append(each)
-    return b"".join(chain.from_iterable(_rows(_layout(*kind), some) for kind, some in kinds.items()))
+def rows_of(numbered: Iterable[NumberedPlain]) -> Iterator[EventRows]:
+    """Events that were read one by one, in parts for `binary_rows`."""
+    return (EventRows.of(some) for some in batched(numbered, PIECE_ROWS))
 
 
-class _Layout(NamedTuple):
-    """What the rows of one kind have between their values, and how a row is put together."""
-
-    row: Struct
-    to_ord: bytes
-    to_id: bytes
-    to_user: bytes
-    to_product: bytes
-    to_time: bytes
-    to_accepted: bytes
-    to_partition: bytes
-    to_offset: bytes
-    has_product: bool
+def _piece(rows: EventRows) -> bytes:
+    """Column by column, so that the loop over the rows runs in C; those without a product come last."""
+    if None not in rows.product_ids:
+        return _joined(rows, [rows.product_ids])
+    has_product = [product is not None for product in rows.product_ids]
+    with_product, others = rows.where(has_product), rows.where([not has for has in has_product])
+    return _joined(with_product, [with_product.product_ids]) + _joined(others, [])
 
 
-def _rows(layout: _Layout, numbered: Sequence[NumberedPlain]) -> Iterable[bytes]:
-    """Column by column, so that the loop over the rows runs in C."""
-    events = [event for _, event in numbered]
-    products = [[event.form.product_id for event in events]] if layout.has_product else []
-    return map(
-        layout.row.pack,
-        repeat(layout.to_ord),
-        [ord_ for ord_, _ in numbered],
-        repeat(layout.to_id),
-        [event.id_bytes for event in events],
-        repeat(layout.to_user),
-        [event.form.user_id for event in events],
-        repeat(layout.to_product),
-        *products,
-        repeat(layout.to_time),
-        [event.happened_us - EPOCH_US for event in events],
-        repeat(layout.to_accepted),
-        [event.accepted[1] - EPOCH_US for event in events],
-        repeat(layout.to_partition),
-        [event.record.partition for event in events],
-        repeat(layout.to_offset),
-        [event.record.offset for event in events],
+def _joined(rows: EventRows, products: Sequence[Sequence[int | None]]) -> bytes:
+    """What differs from row to row is packed; what comes after it is the same for all rows of a kind."""
+    before = b"" if products else NULL
+    tails = {kind: before + _tail(*kind) for kind in set(rows.kinds)}
+    packed = map(
+        (_ROW_WITH_PRODUCT if products else _ROW).pack,
+        repeat(_TO_ORD),
+        rows.ords,
+        repeat(_TO_ID),
+        rows.ids,
+        repeat(_TO_NUMBER),
+        rows.user_ids,
+        repeat(_TO_NUMBER),
+        [happened_us - EPOCH_US for happened_us in rows.happened_us],
+        repeat(_TO_NUMBER),
+        rows.offsets,
+        *chain.from_iterable((repeat(_TO_NUMBER), each) for each in products),
     )
+    return b"".join(chain.from_iterable(zip(packed, map(tails.__getitem__, rows.kinds), strict=True)))
 
 
-@lru_cache(maxsize=KINDS_REMEMBERED)
-def _layout(event_type: str, source: str, without_product: bool) -> _Layout:  # noqa: FBT001 - a part of the key
+def _tail(event_type: str, source: str, accepted_us: int, partition: int) -> bytes:
     kind, sender = event_type.encode(), source.encode()
-    to_product = pack(">i", len(kind)) + kind + (NULL if without_product else pack(">i", 8))
-    to_accepted = pack(">i", len(sender)) + sender + pack(">i", 8)
-    product = "" if without_product else "q"
-    return _Layout(
-        row=Struct(f">6si4s16s4sq{len(to_product)}s{product}4sq{len(to_accepted)}sq4sh4sq"),
-        to_ord=pack(">hi", FIELDS, 4),
-        to_id=pack(">i", 16),
-        to_user=pack(">i", 8),
-        to_product=to_product,
-        to_time=pack(">i", 8),
-        to_accepted=to_accepted,
-        to_partition=pack(">i", 2),
-        to_offset=pack(">i", 8),
-        has_product=not without_product,
-    )
+    texts = pack(">i", len(kind)) + kind + pack(">i", len(sender)) + sender
+    return texts + pack(">iqih", 8, accepted_us - EPOCH_US, 2, partition)

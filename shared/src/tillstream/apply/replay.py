@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.apply.file_statements import move_in_statements
 from tillstream.apply.statements import REPLAY
 from tillstream.apply.sweep import alone
@@ -46,7 +47,7 @@ class Replayer:
         self._shop_timezone = shop_timezone
         self._limit = limit
 
-    async def replay(self, conn: AsyncConnection) -> list[Applied]:
+    async def replay(self, conn: AsyncConnection) -> Sequence[Applied]:
         """One round, in a transaction of its own: what became of at most `limit` requests of some MAX_BYTES, oldest first.
 
         A request is met once, whatever crashes. A message that is refused again stays in quarantine with what is wrong

@@ -5,15 +5,13 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
-from tillstream.apply.plain_rows import binary_rows
+from tillstream.apply.batch import Batch, Numbered, NumberedEvent
+from tillstream.apply.plain_rows import EventRows, binary_rows, rows_of
 from tillstream.apply.statements import STAGING
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
 from tillstream.contracts.plain_events import PlainEvent
 from tillstream.contracts.records import key_of
-
-type Numbered = tuple[int, Message]
-type NumberedEvent = tuple[int, Message | PlainEvent]
 
 _INCOMING_TYPES = [
     "int4",
@@ -68,31 +66,29 @@ _EVENT_TYPES = [
 ]
 
 
-async def stage(
-    conn: AsyncConnection, changes: Sequence[Numbered], events: Sequence[NumberedEvent], again: set[int]
-) -> None:
+async def stage(conn: AsyncConnection, batch: Batch, again: set[int]) -> None:
     """Fills the temporary tables. Rows are active, but for those whose number is in `again`.
 
     Every COPY of a batch happens here, before any shared row is touched: a client that is stopped in the middle of
     one holds no lock that others wait for.
     """
     await conn.execute(STAGING["create"])
-    if changes:
+    if changes := batch.changes:
         rows = (_change_row(ord_, ord_ not in again, message) for ord_, message in changes)
         await _copy(conn, STAGING["copy_incoming"], _INCOMING_TYPES, rows)
         items = list(_item_rows(changes))
         if items:
             await _copy(conn, STAGING["copy_incoming_items"], _ITEM_TYPES, items)
         await conn.execute(STAGING["analyze"])
-    await _stage_events(conn, events, again)
+    if batch.columns:
+        await _copy_plain(conn, (EventRows.of_columns(first, part) for first, part in batch.columns))
+    await _stage_events(conn, batch.events, again)
 
 
 async def _stage_events(conn: AsyncConnection, events: Sequence[NumberedEvent], again: set[int]) -> None:
     plain = [(ord_, event) for ord_, event in events if isinstance(event, PlainEvent) and ord_ not in again]
     if plain:
-        async with conn.cursor() as cursor, cursor.copy(STAGING["copy_plain_events"]) as copy:
-            for piece in binary_rows(plain):
-                await copy.write(piece)
+        await _copy_plain(conn, rows_of(plain))
     if len(plain) < len(events):
         rows = (
             _event_row(ord_, ord_ not in again, completed(event))
@@ -100,6 +96,12 @@ async def _stage_events(conn: AsyncConnection, events: Sequence[NumberedEvent], 
             if not isinstance(event, PlainEvent) or ord_ in again
         )
         await _copy(conn, STAGING["copy_incoming_events"], _EVENT_TYPES, rows)
+
+
+async def _copy_plain(conn: AsyncConnection, parts: Iterable[EventRows]) -> None:
+    async with conn.cursor() as cursor, cursor.copy(STAGING["copy_plain_events"]) as copy:
+        for piece in binary_rows(parts):
+            await copy.write(piece)
 
 
 def completed(event: Message | PlainEvent) -> Message:

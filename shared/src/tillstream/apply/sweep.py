@@ -13,7 +13,9 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, errors
 
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.applied_columns import AppliedColumns
+from tillstream.apply.engine import Engine
 from tillstream.apply.file_statements import move, move_in_statements
 from tillstream.apply.statements import SWEEP
 from tillstream.contracts.entities import Entity
@@ -108,7 +110,7 @@ class Sweeper:
 
     async def wake(
         self, conn: AsyncConnection, stored: Iterable[Applied], also: Iterable[tuple[str, int]] = ()
-    ) -> list[Applied]:
+    ) -> Sequence[Applied]:
         """The hint: applies what waits for the parents of a batch that was just committed, and for what wakes of that.
 
         `also` are parents (kind and key) that were stored without messages. In transactions of its own, a bounded number of them; the sweep finds the rest.
@@ -127,7 +129,9 @@ class Sweeper:
                 parents = _new_parents(woken)
         return applied
 
-    async def _wake_some(self, conn: AsyncConnection, parents: Sequence[tuple[str, int]]) -> list[Applied]:
+    async def _wake_some(
+        self, conn: AsyncConnection, parents: Sequence[tuple[str, int]]
+    ) -> Sequence[Applied]:
         if not await alone(conn):
             return []
         kinds, keys = zip(*parents, strict=True)
@@ -136,7 +140,7 @@ class Sweeper:
         )
         return await self._apply(conn, "parked", await cursor.fetchall())
 
-    async def _round(self, conn: AsyncConnection, turn: _Turn) -> list[Applied] | None:
+    async def _round(self, conn: AsyncConnection, turn: _Turn) -> Sequence[Applied] | None:
         if not await alone(conn):
             return None
         cursor = await conn.execute(turn.statement, {**turn.at, "window": self._window})
@@ -148,7 +152,7 @@ class Sweeper:
 
     async def _apply(
         self, conn: AsyncConnection, column: str, rows: Sequence[tuple[Any, ...]]
-    ) -> list[Applied]:
+    ) -> Sequence[Applied]:
         if not rows:
             return []
         applied = await self._engine.apply(conn, [_message(row) for row in rows])
@@ -173,6 +177,8 @@ async def alone(conn: AsyncConnection) -> bool:
 
 def _new_parents(applied: Iterable[Applied]) -> list[tuple[str, int]]:
     """The rows that others may wait for, sorted."""
+    if isinstance(applied, AppliedColumns):  # nothing waits for an event
+        applied = applied.one_by_one
     changes = [(message, outcome) for message, outcome, _ in applied if not isinstance(message, PlainEvent)]
     return sorted(
         {

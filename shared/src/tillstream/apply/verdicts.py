@@ -16,6 +16,7 @@ class Verdict:
     waits_key: int | None = None
 
 
+STORED = Verdict(OutcomeKind.STORED)
 DUPLICATE = Verdict(OutcomeKind.DUPLICATE)
 ID_CONFLICT = Verdict(OutcomeKind.QUARANTINED, Reason.ID_CONFLICT)
 REFUSED_BY_DATABASE = Verdict(OutcomeKind.QUARANTINED, Reason.REFUSED_BY_DATABASE)

@@ -32,8 +32,8 @@ SLICE = 64  # records that one odd one among them sends the long way
 MOMENTS_REMEMBERED = 10_000
 MOMENT_BYTES = 64  # of a stated moment; a right one has 32 at most
 ID_CHARS, ID_BYTES = 36, 16
-_EARLIEST_US = microseconds(EARLIEST)
-_AHEAD_US = AHEAD // timedelta(microseconds=1)
+EARLIEST_US = microseconds(EARLIEST)
+AHEAD_US = AHEAD // timedelta(microseconds=1)
 # Where punctuation stands in the canonical text of an id, and of a time with and without a fraction.
 _ID_MARKS = {8: "-", 13: "-", 18: "-", 23: "-"}
 _TIME_MARKS = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":"}
@@ -129,19 +129,20 @@ class PlainReader:
         stated = [each.get("ce_time") for each in headers]
         if max(map(len, filter(None, set(stated))), default=0) > MOMENT_BYTES:
             return None  # before it is remembered: else ten thousand headers of a megabyte would be
-        accepted = list(map(_acceptance, stated, map(_get_stamp, records)))
-        if min(happened) < _EARLIEST_US or None in source_named.values():
+        accepted = list(map(acceptance_of, stated, map(_get_stamp, records)))
+        if min(happened) < EARLIEST_US or None in source_named.values():
             return None
         sources = map(source_named.__getitem__, named)
-        if max(happened) > min(accepted)[1] + _AHEAD_US:
+        if max(happened) > min(accepted)[1] + AHEAD_US:
             return None
         columns = (records, forms, ids, happened, sources, accepted, repeat(self._shop_timezone))
         return list(map(_make_event, zip(*columns, strict=False)))  # the last one has no end
 
 
 @lru_cache(maxsize=MOMENTS_REMEMBERED)
-def _acceptance(stated: bytes | None, appended_at: datetime) -> tuple[datetime, int]:
-    """Remembered, since all events of one request share it."""
+def acceptance_of(stated: bytes | None, appended_at: datetime) -> tuple[datetime, int]:
+    """The moment of acceptance, and the same in microseconds since 1970. Remembered, since all events of one request share
+    it: `stated` must be of MOMENT_BYTES at most."""
     moment = acceptance(stated, appended_at)
     return moment, microseconds(moment)
 

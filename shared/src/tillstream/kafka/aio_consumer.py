@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, override
 from uuid import UUID
 
@@ -12,13 +13,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.abc import ConsumerRebalanceListener
 
+from tillstream.contracts.parts import joined
+from tillstream.contracts.record_forms import RecordForm
 from tillstream.errors import BrokerUnavailable, OwnershipLost
-from tillstream.kafka.aio_records import hand_out_our_records, moment
+from tillstream.kafka.aio_records import RecordForms, hand_out_our_records, moment
 from tillstream.kafka.cluster import ask_log_ends, check_topics, cluster_id
 from tillstream.kafka.detour import read_around
 from tillstream.kafka.failures import translated
 from tillstream.kafka.log_format import Stretch
-from tillstream.kafka.poll_size import POLL_RECORDS, PollSize, fitting
+from tillstream.kafka.poll_size import POLL_RECORDS, PollSize, fitting, left_behind, merged
 from tillstream.kafka.ports import Each, RebalanceListener, nothing_yet
 from tillstream.kafka.records import Place, Record
 from tillstream.kafka.topic_ids import TopicIds
@@ -27,6 +30,7 @@ from tillstream.kafka.topic_ids import TopicIds
 # hangs is found by the loop's own watch instead.
 NEVER_IDLE_MS = 2**31 - 1
 MS = 1_000
+NO_FORMS: Mapping[str, RecordForm] = MappingProxyType({})
 
 _log = structlog.get_logger()
 
@@ -74,12 +78,20 @@ class AioConsumer:
     """
 
     def __init__(
-        self, bootstrap: str, *, group: str, client_id: str, policy: ConsumerPolicy = ConsumerPolicy()
+        self,
+        bootstrap: str,
+        *,
+        group: str,
+        client_id: str,
+        policy: ConsumerPolicy = ConsumerPolicy(),
+        forms: Mapping[str, RecordForm] = NO_FORMS,
     ) -> None:
+        """`forms` are the plain forms of topics: their records may come as `Block`s."""
         self._bootstrap = bootstrap
         self._group = group
         self._client_id = client_id
         self._policy = policy
+        self._forms = RecordForms(forms)
         self._consumer: AIOKafkaConsumer | None = None
         self._topic_ids = TopicIds(bootstrap, client_id, policy.answer_s)
         self._listener: RebalanceListener | None = None
@@ -129,6 +141,7 @@ class AioConsumer:
             max_partition_fetch_bytes=policy.fetch_bytes,
             fetch_max_bytes=policy.response_bytes,
             max_poll_records=POLL_RECORDS,
+            value_deserializer=self._forms,
             metadata_max_age_ms=int(policy.metadata_age_s * MS),
         )
 
@@ -154,7 +167,7 @@ class AioConsumer:
 
     async def fetch(
         self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
-    ) -> list[Record]:
+    ) -> Sequence[Record]:
         if self._callback_bug is not None:
             raise self._callback_bug
         self._stirred.clear()
@@ -162,27 +175,33 @@ class AioConsumer:
         if not wanted or self._rebalancing:
             await self._wait_to_be_stirred(wait_s)
             return []
-        records: list[Record] = []
-        size = 0
-        while len(records) < max_records and size < max_bytes:
-            step = min(self._poll_size.records(max_bytes - size), max_records - len(records))
-            polled = await self._poll(wanted, 0.0 if records else wait_s, step)
+        parts: list[Sequence[Record]] = []
+        records, size = 0, 0
+        while records < max_records and size < max_bytes:
+            step = self._poll_size.parts(max_records - records, max_bytes - size)
+            if parts and not step:
+                break  # more would come than is wanted, and be fetched again
+            polled = await self._poll(wanted, 0.0 if parts else wait_s, max(step, 1))
             if not polled:
                 break
             size += self._poll_size.learn(polled)
-            records += polled
-            each(polled)
-        return records if size <= max_bytes else self._cut(records, max_bytes)
+            for part in merged(polled):
+                records += len(part)
+                parts.append(part)
+                each(part)
+        is_too_much = records > max_records or size > max_bytes
+        return joined(self._cut(parts, max_records, max_bytes) if is_too_much else parts)
 
-    def _cut(self, records: list[Record], max_bytes: int) -> list[Record]:
-        """What fits; the rest is fetched again. Records may be larger all of a sudden, and a poll counts them only."""
-        count = fitting(records, max_bytes)
-        for record in reversed(records[count:]):
-            if record.place in self._sought:  # else a rebalance has begun meanwhile
-                self._sought[record.place] = record.offset
-        for place in {record.place for record in records[count:]} & self._sought.keys():
-            self._started().seek(TopicPartition(*place), self._sought[place])
-        return records[:count]
+    def _cut(
+        self, parts: Sequence[Sequence[Record]], max_records: int, max_bytes: int
+    ) -> Sequence[Sequence[Record]]:
+        """What fits; the rest is fetched again. Parts may be larger all of a sudden, and a poll counts them only."""
+        kept = fitting(parts, max_records, max_bytes)
+        for place, offset in left_behind(parts, kept).items():
+            if place in self._sought:  # else a rebalance has begun meanwhile
+                self._sought[place] = offset
+                self._started().seek(TopicPartition(*place), offset)
+        return kept
 
     async def _wait_to_be_stirred(self, wait_s: float) -> None:
         try:
@@ -191,14 +210,16 @@ class AioConsumer:
         except TimeoutError:
             return
 
-    async def _poll(self, wanted: list[TopicPartition], wait_s: float, max_records: int) -> list[Record]:
+    async def _poll(
+        self, wanted: list[TopicPartition], wait_s: float, max_parts: int
+    ) -> list[Sequence[Record]]:
         """One call of getmany, or what it comes to where aiokafka cannot read the log.
 
         When a poll fails or is cancelled, aiokafka may have moved its positions beyond records that it did not hand on.
         So none of these places counts as sought after that, until it is sought anew.
         """
         try:
-            return await self._getmany(wanted, wait_s, max_records)
+            return await self._getmany(wanted, wait_s, max_parts)
         except (UnicodeDecodeError, BrokerUnavailable) as error:
             positions = self._let_go(wanted)
             if not _is_unreadable(error):
@@ -206,7 +227,7 @@ class AioConsumer:
             _log.warning(
                 "Kafka's client cannot read some records; they are read around it.", problem=str(error)
             )
-            return await self._read_around(positions, max_records)
+            return await self._read_around(positions)
         except BaseException:
             self._let_go(wanted)
             raise
@@ -216,7 +237,9 @@ class AioConsumer:
         mine = self._sought.keys() & _places(places)
         return {place: self._sought.pop(place) for place in mine}
 
-    async def _getmany(self, wanted: list[TopicPartition], wait_s: float, max_records: int) -> list[Record]:
+    async def _getmany(
+        self, wanted: list[TopicPartition], wait_s: float, max_parts: int
+    ) -> list[Sequence[Record]]:
         """In a task of its own: during a rebalance it waits without a limit, and is cancelled.
 
         Cancelling that loses nothing: getmany moves its positions and returns in one step. A rebalance may also have begun
@@ -226,7 +249,7 @@ class AioConsumer:
             return []
         consumer = self._started()
         assignment = consumer.assignment()  # a new object for every assignment
-        call = consumer.getmany(*wanted, timeout_ms=int(wait_s * MS), max_records=max_records)
+        call = consumer.getmany(*wanted, timeout_ms=int(wait_s * MS), max_records=max_parts)
         self._polling = polling = asyncio.create_task(call, name="getmany")
         try:
             await asyncio.wait({polling})
@@ -236,29 +259,32 @@ class AioConsumer:
                 polled = polling.result()
             if consumer.assignment() is not assignment:
                 return []
-            self._sought |= {Place(*place): batch[-1].offset + 1 for place, batch in polled.items()}
+            self._sought |= {Place(*place): parts[-1][-1].next_offset for place, parts in polled.items()}
             return list(chain.from_iterable(polled.values()))
         finally:
             polling.cancel()
             self._polling = None
 
-    async def _read_around(self, positions: Mapping[Place, int], max_records: int) -> list[Record]:
+    async def _read_around(self, positions: Mapping[Place, int]) -> list[Sequence[Record]]:
         """What comes at these positions, in some of these places, read without aiokafka's reader. It seeks all of them."""
         consumer = self._started()
         assignment = consumer.assignment()
         stretches = await read_around(self._bootstrap, self._client_id, positions, self._policy.answer_s)
         if self._rebalancing or consumer.assignment() is not assignment:
             return []
-        records: list[Record] = []
+        parts: list[Sequence[Record]] = []
         for place, position in positions.items():
-            stretch = stretches.get(place, Stretch([], position)).cut(max_records - len(records))
-            records += [
-                Record(*place, each.offset, each.key, each.value, each.headers, moment(each.stamp_ms))
-                for each in stretch.records
-            ]
+            stretch = stretches.get(place, Stretch([], position)).cut(POLL_RECORDS)
+            if stretch.records:
+                parts.append(
+                    [
+                        Record(*place, each.offset, each.key, each.value, each.headers, moment(each.stamp_ms))
+                        for each in stretch.records
+                    ]
+                )
             self._sought[place] = stretch.next_offset
             consumer.seek(TopicPartition(*place), stretch.next_offset)
-        return records
+        return parts
 
     def seek(self, place: Place, offset: int) -> None:
         if self._rebalancing or place not in self.assigned():

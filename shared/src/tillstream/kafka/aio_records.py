@@ -1,23 +1,29 @@
-"""Records as aiokafka decodes them, made ours at once.
+"""Records as aiokafka decodes them, made ours at once; and whole batches of them taken in columns, where they have a plain form.
 
 aiokafka 0.14 builds a dataclass of eleven fields for each record, in Python. That costs more than decoding it in C, and ours
 would be built from it once more. So its fetcher is given another reader of record batches, which goes by columns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import islice, repeat
 from operator import attrgetter
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatch
 
-from tillstream.kafka.records import Record
+from tillstream.contracts.record_forms import RecordForm
+from tillstream.kafka.log_columns import Block, block_of, may_be_plain
+from tillstream.kafka.log_format import BatchHead, begins_with_a_batch, unpacked, whole_batches
+from tillstream.kafka.records import Place, Record, bytes_of, bytes_of_all
 
 MS = 1_000
-RECORDS_AT_ONCE = 500
+RECORDS_AT_ONCE = 250
+PART_BYTES = 1024 * 1024
 MOMENTS_REMEMBERED = 10_000
 LAST_MOMENT_MS = 253_370_764_800_000  # 9999-01-01: a year is left for what is added to a moment
 
@@ -25,39 +31,112 @@ _columns = attrgetter("offset", "key", "value", "headers", "timestamp")
 _make_record = partial(tuple.__new__, Record)
 
 
+class RecordForms:
+    """The plain forms by topic, on their way through aiokafka: it passes a deserializer of values on to whatever reads
+    batches, which here makes use of these and calls none."""
+
+    def __init__(self, by_topic: Mapping[str, RecordForm]) -> None:
+        self._by_topic = by_topic
+
+    def __call__(self, value: bytes | None) -> bytes | None:
+        """What a deserializer does: nothing."""
+        return value
+
+    def of(self, topic: str) -> RecordForm | None:
+        """The plain form of a topic's records, if there is one."""
+        return self._by_topic.get(topic)
+
+
 def hand_out_our_records() -> None:
-    """From now on every consumer of this process gets `Record`s. aiokafka has no better place to say so; may be repeated."""
+    """From now on every consumer of this process gets `Record`s and `Block`s of them. aiokafka has no better place to say
+    so; may be repeated."""
+    fetcher.MemoryRecords = _Batches
     fetcher.PartitionRecords = _InColumns
 
 
+class _Batches:
+    """What aiokafka's fetcher needs to know of a partition's bytes; its own class hides them."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = bytes(data)
+
+    def has_next(self) -> bool:
+        return begins_with_a_batch(self.data)
+
+    def size_in_bytes(self) -> int:
+        return len(self.data)
+
+
 class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's base has no types
-    """What a broker sent of one partition. Nothing writes transactions to our topics, so none is looked for."""
+    """What a broker sent of one partition. Nothing writes transactions to our topics, so none is looked for.
+
+    What it hands out are parts of many records: aiokafka counts them, and looks at nothing of them.
+    """
 
     next_fetch_offset: int
+    _records: _Batches
+    _tp: TopicPartition
 
-    def _unpack_records(self) -> Iterator[Record]:
-        """`next_fetch_offset` stands behind each record before it is handed out: aiokafka goes on from there."""
-        while self._records.has_next():
-            batch = self._records.next_batch()
-            if not batch.validate_crc():
-                raise kafka.CorruptRecordException(f"Invalid CRC - {self._tp}")
-            if not batch.is_control_batch:  # the broker's own notes
-                for record in _records_of(batch, *self._tp):
-                    # A broker sends the whole batch that has the offset.
-                    if record.offset >= self.next_fetch_offset:
-                        self.next_fetch_offset = record.offset + 1
-                        yield record
-            self.next_fetch_offset = batch.next_offset  # compaction may have taken its last records
+    def _unpack_records(self) -> Iterator[Sequence[Record]]:
+        """`next_fetch_offset` stands behind each part before it is handed out: aiokafka goes on from there."""
+        for head, packed in whole_batches(self._records.data):
+            block = self._block(head, packed)
+            if block is not None:
+                self.next_fetch_offset = block.next_offset
+                yield block
+            else:
+                yield from self._one_by_one(head, packed)
+            # Compaction may have taken its last records.
+            self.next_fetch_offset = max(self.next_fetch_offset, head.next_offset)
+
+    def _one_by_one(self, head: BatchHead, packed: bytes) -> Iterator[list[Record]]:
+        batch = DefaultRecordBatch(packed)
+        if not batch.validate_crc():
+            raise kafka.CorruptRecordException(f"Invalid CRC - {self._tp}")
+        if head.is_control:  # the broker's own notes
+            return
+        for some in _records_of(batch, *self._tp):
+            # A broker sends the whole batch that has the offset.
+            wanted = some if some[0].offset >= self.next_fetch_offset else self._not_yet(some)
+            for part in _of_bounded_size(wanted):
+                self.next_fetch_offset = part[-1].next_offset
+                yield part
+
+    def _not_yet(self, records: list[Record]) -> list[Record]:
+        return [record for record in records if record.offset >= self.next_fetch_offset]
+
+    def _block(self, head: BatchHead, packed: bytes) -> Block | None:
+        """The whole batch in columns, where the fetch goes on at its begin and each record has the plain form."""
+        form = self._value_deserializer.of(self._tp.topic) if self._value_deserializer else None
+        if form is None or head.base < self.next_fetch_offset or not may_be_plain(form, head):
+            return None
+        return block_of(form, Place(*self._tp), head, unpacked(head, packed), moment(head.last_ms))
 
 
-def _records_of(batch: Any, topic: str, partition: int) -> Iterator[Record]:
+def _records_of(batch: Any, topic: str, partition: int) -> Iterator[list[Record]]:
     """Not all at once: a batch may be compressed, and have any number of records."""
     reading = map(_columns, batch)
     while rows := list(islice(reading, RECORDS_AT_ONCE)):
-        yield from _in_columns(rows, topic, partition)
+        yield list(_in_columns(rows, topic, partition))
         # Asked once more after its end, aiokafka's iterator would read on behind it.
         if len(rows) < RECORDS_AT_ONCE:
             return
+
+
+def _of_bounded_size(records: list[Record]) -> Iterator[list[Record]]:
+    """As they are, or, where they are large, in parts that end with the record that reaches PART_BYTES."""
+    if not records or bytes_of_all(records) <= PART_BYTES:
+        yield from [records] if records else []
+        return
+    part: list[Record] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += bytes_of(record)
+        if size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    yield from [part] if part else []
 
 
 def _in_columns(rows: Sequence[tuple[Any, ...]], topic: str, partition: int) -> Iterator[Record]:

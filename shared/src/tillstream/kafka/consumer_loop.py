@@ -13,6 +13,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from tillstream.clock import Clock
+from tillstream.contracts.parts import joined, parts_of
 from tillstream.db.failures import translated
 from tillstream.errors import (
     BrokerUnavailable,
@@ -243,7 +244,7 @@ class ConsumerLoop:
             self._ahead.begin()
         if len(records) == len(fetched.records):
             return fetched
-        return Fetched(records, self._steps.read(records))
+        return Fetched(records, joined([self._steps.read(part) for part in parts_of(records)]))
 
     async def _apply(self, batch: Fetched) -> None:
         """One batch, again if another transaction was in its way. Raises Retryable once that is no use."""

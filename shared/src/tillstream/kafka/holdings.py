@@ -5,8 +5,10 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 
+from tillstream.contracts.parts import joined, parts_of
 from tillstream.kafka.fence import Move, Position
 from tillstream.kafka.last_records import LastRecords, id_of
+from tillstream.kafka.log_columns import Block
 from tillstream.kafka.progress import Measure
 from tillstream.kafka.records import Place, Record
 
@@ -72,7 +74,7 @@ class Holdings:
         self.stopped.clear()
         self.lost.clear()
 
-    def expected(self, records: Sequence[Record]) -> tuple[list[Record], set[Place]]:
+    def expected(self, records: Sequence[Record]) -> tuple[Sequence[Record], set[Place]]:
         """The records that come next, and the places that must be sought again because something is missing before them.
 
         Nothing of ours writes transactions and no topic is compacted, so a hole is rather the client's mistake than the
@@ -81,7 +83,7 @@ class Holdings:
         like this, for a fetch from before a log's start fails. Raises Misconfigured where the last record applied is not
         the one that was.
         """
-        wanted: list[Record] = []
+        wanted: list[Sequence[Record]] = []
         again: set[Place] = set()
         upcoming = dict(self._next)
         for run in _runs(records):
@@ -98,9 +100,11 @@ class Holdings:
             if until < len(run):
                 again.add(place)
             if until:
-                upcoming[place] = run[until - 1].offset + 1
-                wanted += run[:until]
-        return wanted, again
+                upcoming[place] = run[until - 1].next_offset
+                wanted.append(run[:until])
+        if sum(map(len, wanted)) == len(records):
+            return records, again
+        return joined(wanted), again
 
     def _first_doubt(self, run: Sequence[Record], start: int) -> int:
         """How many records of a run come before the first hole that was not seen before; without one, all of them."""
@@ -111,7 +115,7 @@ class Holdings:
             if record.offset != upcoming and self._doubted_gaps.get(record.place) != upcoming:
                 self._doubted_gaps[record.place] = upcoming
                 return index
-            upcoming = record.offset + 1
+            upcoming = record.next_offset
         return len(run)
 
     def moves(self, records: Sequence[Record]) -> dict[Place, Move]:
@@ -121,7 +125,7 @@ class Holdings:
             place: Move(
                 epoch=self._epochs[place],
                 began=self._next[place],
-                next=record.offset + 1,
+                next=record.next_offset,
                 last_record_id=id_of(record),
                 last_record_at=record.timestamp,
             )
@@ -170,7 +174,11 @@ class Holdings:
         return newly, resumed
 
 
-def _runs(records: Sequence[Record]) -> Iterator[list[Record]]:
+def _runs(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """Neighbours of one place, together. A fetch has few runs and many records."""
-    for _, run in groupby(records, key=_PLACE):
-        yield list(run)
+    for part in parts_of(records):
+        if isinstance(part, Block):
+            yield part
+        else:
+            for _, run in groupby(part, key=_PLACE):
+                yield list(run)

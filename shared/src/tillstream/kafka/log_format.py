@@ -17,7 +17,6 @@ from tillstream.kafka.records import Headers
 # Base offset, length, leader epoch, magic, CRC, attributes, last offset's delta, first and last time in ms, producer's id
 # and epoch, sequence, number of records.
 _HEAD = Struct(">qiibIhiqqqhii")
-_LAST_DELTA = 6  # its place among them
 _LENGTH_ENDS_AT = 12  # bytes; the length counts what comes after it
 _SUMMED_FROM = 21  # bytes: the CRC covers everything behind itself
 _FORMAT = 2
@@ -41,6 +40,50 @@ class LoggedRecord(NamedTuple):
     stamp_ms: int
 
 
+class BatchHead(NamedTuple):
+    """What a batch says of itself: the first offset, the last one's distance from it, and how its records are packed."""
+
+    base: int
+    length: int
+    magic: int
+    crc: int
+    attributes: int
+    last_delta: int
+    first_ms: int
+    last_ms: int
+    records: int
+
+    @property
+    def is_control(self) -> bool:
+        """The broker's own notes about transactions."""
+        return bool(self.attributes & _CONTROL)
+
+    @property
+    def has_append_time(self) -> bool:
+        """Whether the broker gave all records one time, which is `last_ms`."""
+        return bool(self.attributes & _APPEND_TIME)
+
+    @property
+    def next_offset(self) -> int:
+        """What comes behind the batch, also where it has lost its last records."""
+        return self.base + self.last_delta + 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole batch."""
+        return _LENGTH_ENDS_AT + self.length
+
+
+class Body(NamedTuple):
+    """A record without its size. Its offset and time are relative to the batch."""
+
+    delta_ms: int
+    delta: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
 class Stretch(NamedTuple):
     """Some records of one partition, and the offset that comes after everything that was read."""
 
@@ -60,36 +103,67 @@ def read_stretch(data: bytes, begin: int) -> Stretch:
     Raises CorruptRecordException for bytes that are no record batch.
     """
     records: list[LoggedRecord] = []
-    next_offset, at = begin, 0
-    while at + _HEAD.size <= len(data):
-        base, length, *_ = head = _HEAD.unpack_from(data, at)
-        end = at + _LENGTH_ENDS_AT + length
-        if end > len(data):
-            break
-        if end < at + _HEAD.size:
-            raise CorruptRecordException(f"A record batch of {length} bytes.")
+    next_offset = begin
+    for head, batch in whole_batches(data):
         try:
-            records += [record for record in _read_batch(data[at:end]) if record.offset >= begin]
+            records += [record for record in _read_batch(head, batch) if record.offset >= begin]
         except (ValueError, IndexError) as error:
             raise CorruptRecordException(f"Not a record batch: {error}") from error
-        next_offset, at = max(next_offset, base + head[_LAST_DELTA] + 1), end
+        next_offset = max(next_offset, head.next_offset)
     return Stretch(records, next_offset)
 
 
-def _read_batch(batch: bytes) -> Iterator[LoggedRecord]:
-    base, _, _, magic, crc, attributes, _, first_ms, last_ms, _, _, _, count = _HEAD.unpack_from(batch)
-    if magic != _FORMAT:
-        raise CorruptRecordException(f"A record batch of format {magic}.")
-    if calc_crc32c(batch[_SUMMED_FROM:]) != crc:
+def whole_batches(data: bytes, at: int = 0) -> Iterator[tuple[BatchHead, bytes]]:
+    """The batches that begin at this place, as far as the whole of each is there.
+
+    Raises CorruptRecordException for bytes that are no record batch.
+    """
+    while at + _HEAD.size <= len(data):
+        head = _head(data, at)
+        if at + head.size > len(data):
+            return
+        if head.size < _HEAD.size:
+            raise CorruptRecordException(f"A record batch of {head.length} bytes.")
+        if head.magic != _FORMAT:
+            raise CorruptRecordException(f"A record batch of format {head.magic}.")
+        yield head, data[at : at + head.size]
+        at += head.size
+
+
+def begins_with_a_batch(data: bytes) -> bool:
+    """Whether the whole of a batch is there, whatever it is."""
+    return len(data) >= _HEAD.size and _head(data, 0).size <= len(data)
+
+
+def _head(data: bytes, at: int) -> BatchHead:
+    base, length, _, magic, crc, attributes, last_delta, first_ms, last_ms, _, _, _, count = (
+        _HEAD.unpack_from(data, at)
+    )
+    return BatchHead(base, length, magic, crc, attributes, last_delta, first_ms, last_ms, count)
+
+
+def unpacked(head: BatchHead, batch: bytes) -> bytes:
+    """The records of a batch, one after the other. Raises CorruptRecordException, UnsupportedCodecError."""
+    if calc_crc32c(batch[_SUMMED_FROM:]) != head.crc:
         raise CorruptRecordException("A record batch has another checksum than it says.")
-    if attributes & _CONTROL:  # the broker's own notes about transactions
-        return
-    decode = _DECODE.get(attributes & _CODEC)
+    decode = _DECODE.get(head.attributes & _CODEC)
     if decode is None:
-        raise UnsupportedCodecError(f"Compression {attributes & _CODEC} is not known.")
-    reader = _Reader(decode(batch[_HEAD.size :]))
-    for _ in range(count):
-        yield reader.record(base, first_ms, last_ms if attributes & _APPEND_TIME else None)
+        raise UnsupportedCodecError(f"Compression {head.attributes & _CODEC} is not known.")
+    return bytes(decode(batch[_HEAD.size :]))
+
+
+def read_body(data: bytes) -> Body:
+    """What stands behind a record's size. Raises ValueError, IndexError for what is no record."""
+    return _Reader(data).body()
+
+
+def _read_batch(head: BatchHead, batch: bytes) -> Iterator[LoggedRecord]:
+    data = unpacked(head, batch)
+    if head.is_control:
+        return
+    reader = _Reader(data)
+    for _ in range(head.records):
+        yield reader.record(head.base, head.first_ms, head.last_ms if head.has_append_time else None)
 
 
 class _Reader:
@@ -102,12 +176,17 @@ class _Reader:
     def record(self, base: int, first_ms: int, appended_ms: int | None) -> LoggedRecord:
         """A record's offset and time are relative to its batch, unless the broker gave all of them one time."""
         self._number()  # its length, which its parts give as well
+        delta_ms, delta, key, value, headers = self.body()
+        stamp_ms = first_ms + delta_ms if appended_ms is None else appended_ms
+        return LoggedRecord(base + delta, key, value, headers, stamp_ms)
+
+    def body(self) -> Body:
+        """Everything of a record behind its length."""
         self._number()  # attributes: none are used
-        stamp_ms = first_ms + self._number()
-        offset = base + self._number()
+        delta_ms, delta = self._number(), self._number()
         key, value = self._bytes(), self._bytes()
         headers = tuple(self._header() for _ in range(self._number()))
-        return LoggedRecord(offset, key, value, headers, stamp_ms if appended_ms is None else appended_ms)
+        return Body(delta_ms, delta, key, value, headers)
 
     def _header(self) -> Any:
         """A value may be None, as everywhere in Kafka. A name that is not UTF-8 is nobody's: it is only made printable."""

@@ -65,13 +65,12 @@ class Consumer(Protocol):
 
     async def fetch(
         self, *, max_records: int, max_bytes: int, wait_s: float, each: Each = nothing_yet
-    ) -> list[Record]:
+    ) -> Sequence[Record]:
         """Up to `max_records` records of the places that were sought in this assignment, each place in order.
 
         `each` gets them in parts as they come, in this order; of what came last, some may not be returned.
         Waits up to `wait_s` seconds for the first one and returns nothing when none came or a rebalance began.
-        It ends with the record that reaches `max_bytes` of keys, values and headers (of headers it may be a sample that
-        counts). Raises BrokerUnavailable, Misconfigured.
+        It ends with the record that reaches `max_bytes` of keys, values and headers. Raises BrokerUnavailable, Misconfigured.
         """
         ...
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+from tillstream.contracts.parts import joined
 from tillstream.kafka.ports import Each
 from tillstream.kafka.records import Record
 
@@ -60,7 +61,8 @@ class ReadAhead:
 
     async def _fetch_and_read(self) -> Fetched:
         """Reads records as they come: a whole batch of them would be out of the processor's caches by then."""
-        items: list[Any] = []
-        records = await self._fetch(lambda some: items.extend(self._read(some)))
+        parts: list[Sequence[Any]] = []
+        records = await self._fetch(lambda some: parts.append(self._read(some)))
         self._used = None  # freeing so many objects takes a while, in which PostgreSQL has something to do
-        return Fetched(records, items[: len(records)])
+        items = joined(parts)
+        return Fetched(records, items if len(items) == len(records) else items[: len(records)])

@@ -1,8 +1,9 @@
 """What goes to Kafka and what comes from it. Named tuples: 50,000 of them a second are built, a frozen dataclass costs thrice as much."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,6 +14,8 @@ RECORD_OVERHEAD_BYTES = 32
 HEADER_OVERHEAD_BYTES = 6
 
 Headers = Sequence[tuple[str, bytes]]
+
+_values, _keys, _headers = attrgetter("value"), attrgetter("key"), attrgetter("headers")
 
 
 def header_bytes_of(headers: Headers) -> int:
@@ -52,6 +55,10 @@ class Record(NamedTuple):
     def place(self) -> Place:
         return Place(self.topic, self.partition)
 
+    @property
+    def next_offset(self) -> int:
+        return self.offset + 1
+
 
 def header_bytes(record: Record) -> int:
     """Of names and values; a foreign producer may send a header without a value."""
@@ -61,6 +68,13 @@ def header_bytes(record: Record) -> int:
 def bytes_of(record: Record) -> int:
     """Of its key, its value and its headers."""
     return len(record.key or b"") + len(record.value or b"") + header_bytes(record)
+
+
+def bytes_of_all(records: Iterable[Record]) -> int:
+    """The same of all these, without a step of Python for each."""
+    every = tuple(records)
+    headers = chain.from_iterable(chain.from_iterable(map(_headers, every)))
+    return sum(map(len, filter(None, chain(map(_values, every), map(_keys, every), headers))))
 
 
 class Outgoing(NamedTuple):

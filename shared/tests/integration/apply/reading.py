@@ -6,7 +6,8 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.apply.sweep import Sweeper
 from tillstream.contracts.messages import Message
 from tillstream.db.failures import translate
@@ -17,7 +18,7 @@ from .worlds import World
 TRIES = 20
 
 
-async def run_batch(conn: AsyncConnection, engine: Engine, batch: Sequence[Message]) -> list[Applied]:
+async def run_batch(conn: AsyncConnection, engine: Engine, batch: Sequence[Message]) -> Sequence[Applied]:
     """One transaction; a deadlock is tried again, as the worker does."""
     for _ in range(TRIES):
         try:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tillstream.apply.applied import Applied
 from tillstream.apply.engine import Engine
 from tillstream.contracts.outcomes import OutcomeKind
 
@@ -57,7 +58,7 @@ async def test_two_sessions_with_the_same_changes_accept_each_once(
     plans = (data.draw(batches(messages)), data.draw(batches(messages)))
 
     async def work(place: int) -> list[str]:
-        results = []
+        results: list[Applied] = []
         for batch in plans[place]:
             results += await run_batch(conns[place], engine, batch)
         return [str(r.message.message_id) for r in results if r.outcome in ACCEPTED]

@@ -10,6 +10,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from support.postgres import Database
+from tillstream.apply.batch import Batch
 from tillstream.apply.change_pass import MAX_EMAIL_ROUNDS, ChangePass
 from tillstream.apply.engine import ApplyPolicy, Engine
 from tillstream.apply.event_pass import EventPass
@@ -327,8 +328,8 @@ async def test_a_parent_that_comes_between_insert_and_judgement_leaves_the_event
             return await super()._judge(lacking)
 
     async with conn.transaction():
-        await stage(conn, [], [(0, message)], set())
-        verdicts = await StoresTheUserInBetween(conn, {0: message}).run([0])
+        await stage(conn, Batch(events=[(0, message)]), set())
+        verdicts = await StoresTheUserInBetween(conn, [message]).run([0])
 
     assert verdicts[0] == Verdict(OutcomeKind.PARKED, None, "user", 5)
 
@@ -398,7 +399,7 @@ async def test_a_newer_set_takes_out_an_older_item_that_was_on_its_way(session: 
             return done
 
     async with conn.transaction():
-        await stage(conn, [(0, single_item)], [], set())
+        await stage(conn, Batch(changes=[(0, single_item)]), set())
         await ChangePass(cast("AsyncConnection", Interleaved())).run([0])
     await asyncio.gather(*sets)
 

@@ -168,7 +168,7 @@ async def test_a_correction_of_what_waits_is_a_duplicate_or_a_conflict(
 
     again = replace(make(entity, content, number=1), correction=True)
     changed = replace(make(entity, other, number=1), correction=True)
-    results = await run_batch(conn, Engine(), [again]) + await run_batch(conn, Engine(), [changed])
+    results = [*await run_batch(conn, Engine(), [again]), *await run_batch(conn, Engine(), [changed])]
 
     assert [(r.outcome.value, r.reason) for r in results] == [
         ("duplicate", None),

@@ -6,7 +6,8 @@ from typing import override
 import pytest
 from psycopg import AsyncConnection, errors
 
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.apply.sweep import Sweeper
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.messages import Message
@@ -25,7 +26,9 @@ class Slow(Engine):
     """Only one change at a time is in time."""
 
     @override
-    async def apply(self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]) -> list[Applied]:
+    async def apply(
+        self, conn: AsyncConnection, messages: Sequence[Message | PlainEvent]
+    ) -> Sequence[Applied]:
         if len(messages) > 1:
             await conn.execute("SET LOCAL statement_timeout = '10ms'")
             await conn.execute("SELECT pg_sleep(10)")

@@ -1,7 +1,7 @@
 """The `tillstream` command as an operator runs it, and a shop in which records were refused."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +10,8 @@ import pytest
 from psycopg import AsyncConnection
 
 from support.postgres import Database
-from tillstream.apply.engine import Applied, Engine
+from tillstream.apply.applied import Applied
+from tillstream.apply.engine import Engine
 from tillstream.apply.replay import Replayer
 from tillstream.cli.main import main
 from tillstream.contracts.entities import TOPIC_OF, Entity
@@ -65,13 +66,13 @@ class Shop:
 
     async def apply(
         self, entity: Entity, *items: dict[str, Any] | bytes, source: str = "shop"
-    ) -> list[Applied]:
+    ) -> Sequence[Applied]:
         """Records as ingest-api publishes them, applied in one batch."""
         messages = [read_record(self._record(entity, item, source), entity, UTC_ZONE) for item in items]
         async with await self._worker() as conn, conn.transaction():
             return await self._engine.apply(conn, messages)
 
-    async def replay(self) -> list[Applied]:
+    async def replay(self) -> Sequence[Applied]:
         """One round of the worker's replays."""
         async with await self._worker() as conn:
             return await Replayer(self._engine, UTC_ZONE).replay(conn)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import headers_for, read_record
 from tillstream.contracts.messages import Message, microseconds
-from tillstream.contracts.plain_events import SLICE, PlainEvent, PlainReader, _acceptance
+from tillstream.contracts.plain_events import SLICE, PlainEvent, PlainReader, acceptance_of
 from tillstream.contracts.records import to_json
 from tillstream.contracts.rules import AHEAD
 from tillstream.testing.builders import ACCEPTED_AT, MESSAGE_ID, UTC_ZONE, FakeRecord
@@ -168,8 +168,8 @@ def test_one_odd_record_leaves_its_neighbours_plain_and_in_their_places() -> Non
     assert [event.record.offset for event in plain_events] == [r.offset for r in records if r.value != b"{"]
 
 
-def test_a_moment_of_acceptance_of_a_megabyte_is_read_by_the_rules_and_not_remembered() -> None:
-    _acceptance.cache_clear()
+def test_a_moment_ofacceptance_of_of_a_megabyte_is_read_by_the_rules_and_not_remembered() -> None:
+    acceptance_of.cache_clear()
     huge = FakeRecord(written(plain({})), [("ce_time", b"9" * 1024 * 1024)])
     assert not agree(huge)
-    assert _acceptance.cache_info().currsize == 0
+    assert acceptance_of.cache_info().currsize == 0

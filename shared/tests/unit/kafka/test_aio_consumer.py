@@ -51,7 +51,7 @@ class Client:
             await asyncio.Event().wait()
         if self.rebalance is not None:
             asyncio.get_running_loop().call_soon(self.rebalance.send, None)
-        return {TopicPartition("t", 0): [RECORD]}
+        return {TopicPartition("t", 0): [[RECORD]]}
 
 
 _ASSIGNMENT = frozenset({TopicPartition("t", 0)})

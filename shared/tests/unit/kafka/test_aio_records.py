@@ -1,76 +1,113 @@
 """What aiokafka's fetcher hands out once it was told to: our records, in its own order and from its own positions."""
 
 from collections.abc import Sequence
-from struct import pack_into
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.consumer import fetcher
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import calc_crc32c
 
-from tillstream.kafka.aio_records import RECORDS_AT_ONCE, hand_out_our_records, moment
+from tillstream.contracts.entities import EVENTS_TOPIC
+from tillstream.contracts.plain_columns import PLAIN_FORMS
+from tillstream.kafka.aio_records import (
+    PART_BYTES,
+    RECORDS_AT_ONCE,
+    RecordForms,
+    hand_out_our_records,
+    moment,
+)
+from tillstream.kafka.log_columns import Block
 from tillstream.kafka.records import Record
+from tillstream.testing.log_batches import CONTROL, STAMP_MS, ZSTD, ToLog, log_batch, plain_event
 
 pytestmark = pytest.mark.unit
 
-PARTITION = TopicPartition("t", 3)
-STAMP_MS = 1_700_000_000_123
 VALUE = b"v"
-CRC_AT, SUMMED_FROM, FLAGS_AT = 17, 21, 22
-CONTROL = 0x20
-ZSTD = 4
+PLAIN = [plain_event(number) for number in range(30)]
 
 
-def batch_of(count: int, base: int = 0, *, flags: int = 0) -> bytes:
-    builder = DefaultRecordBatchBuilder(2, ZSTD, 0, -1, -1, 0, 2**24)
-    for at in range(count):
-        builder.append(at, timestamp=STAMP_MS, key=None, value=VALUE, headers=[("h", b"%d" % at)])
-    batch = builder.build()
-    pack_into(">q", batch, 0, base)
-    batch[FLAGS_AT] |= flags
-    pack_into(">I", batch, CRC_AT, calc_crc32c(batch[SUMMED_FROM:]))
-    return bytes(batch)
+def batch_of(count: int, base: int = 0, *, flags: int = 0, value: bytes = VALUE) -> bytes:
+    records = [ToLog(None, value, (("h", b"%d" % at),)) for at in range(count)]
+    return log_batch(records, base=base, codec=ZSTD, flags=flags)
 
 
-def read(batches: Sequence[bytes], begin: int = 0) -> fetcher.PartitionRecords:
+def read(batches: Sequence[bytes], begin: int = 0, topic: str = "t") -> fetcher.PartitionRecords:
     hand_out_our_records()
-    records = MemoryRecords(b"".join(batches))
-    return fetcher.PartitionRecords(PARTITION, records, [], begin, None, None, True, 0)
+    records = fetcher.MemoryRecords(b"".join(batches))
+    assert records.has_next()
+    forms = RecordForms(PLAIN_FORMS)
+    return fetcher.PartitionRecords(TopicPartition(topic, 3), records, [], begin, None, forms, True, 0)
+
+
+def offsets(reading: fetcher.PartitionRecords) -> list[int]:
+    return [record.offset for part in reading for record in part]
 
 
 def test_a_record_has_all_its_parts() -> None:
-    [record] = read([batch_of(1, 7)])
+    [[record]] = read([batch_of(1, 7)])
     assert record == Record("t", 3, 7, None, VALUE, (("h", b"0"),), moment(STAMP_MS))
     assert type(record) is Record
 
 
 def test_a_time_of_the_broker_keeps_its_milliseconds() -> None:
-    assert moment(STAMP_MS).isoformat() == "2023-11-14T22:13:20.123000+00:00"
+    assert moment(1_700_000_000_123).isoformat() == "2023-11-14T22:13:20.123000+00:00"
 
 
 @pytest.mark.parametrize("count", [2, RECORDS_AT_ONCE, RECORDS_AT_ONCE + 1])
 def test_batches_follow_each_other_from_where_the_fetch_began(count: int) -> None:
     reading = read([batch_of(count), batch_of(2, count)], begin=1)
-    assert [record.offset for record in reading] == list(range(1, count + 2))
+    assert offsets(reading) == list(range(1, count + 2))
     assert reading.next_fetch_offset == count + 2
 
 
-def test_whoever_stops_in_the_middle_goes_on_after_the_last_record_it_got() -> None:
-    reading = read([batch_of(3)])
-    offsets = [next(reading).offset, next(reading).offset]
-    assert (offsets, reading.next_fetch_offset) == ([0, 1], 2)
+def test_whoever_stops_in_the_middle_goes_on_after_the_last_part_it_got() -> None:
+    reading = read([batch_of(RECORDS_AT_ONCE + 3)])
+    assert next(reading)[-1].next_offset == reading.next_fetch_offset == RECORDS_AT_ONCE
+
+
+def test_large_records_come_in_smaller_parts() -> None:
+    reading = read([batch_of(5, value=b"v" * (PART_BYTES // 2))])
+    assert [len(part) for part in reading] == [2, 2, 1]
+
+
+def test_plain_records_come_as_a_block_and_others_one_by_one() -> None:
+    reading = read([log_batch(PLAIN), batch_of(2, 30), log_batch(PLAIN, base=32)], topic=EVENTS_TOPIC)
+    parts = list(reading)
+    assert [isinstance(part, Block) for part in parts] == [True, False, True]
+    assert [record.offset for part in parts for record in part] == list(range(62))
+    assert reading.next_fetch_offset == 62
+
+
+def test_whoever_stops_after_a_block_goes_on_behind_it() -> None:
+    reading = read([log_batch(PLAIN, base=5)], topic=EVENTS_TOPIC)
+    assert len(next(reading)) == 30
+    assert reading.next_fetch_offset == 35
+
+
+def test_a_fetch_from_the_middle_of_a_plain_batch_gets_the_rest_of_it() -> None:
+    reading = read([log_batch(PLAIN)], begin=11, topic=EVENTS_TOPIC)
+    assert offsets(reading) == list(range(11, 30))
+
+
+def test_another_topic_has_no_form() -> None:
+    [part] = read([log_batch(PLAIN)])
+    assert type(part) is list
 
 
 def test_the_brokers_own_notes_are_passed_over() -> None:
-    reading = read([batch_of(1, flags=CONTROL), batch_of(1, 1)])
-    assert [record.offset for record in reading] == [1]
+    assert offsets(read([batch_of(1, flags=CONTROL), batch_of(1, 1)])) == [1]
 
 
-def test_a_wrong_checksum_is_refused() -> None:
-    batch = bytearray(batch_of(1))
+@pytest.mark.parametrize("topic", ["t", EVENTS_TOPIC])
+def test_a_wrong_checksum_is_refused(topic: str) -> None:
+    batch = bytearray(log_batch(PLAIN))
     batch[-1] ^= 1
     with pytest.raises(kafka.CorruptRecordException):
-        list(read([bytes(batch)]))
+        list(read([bytes(batch)], topic=topic))
+
+
+@pytest.mark.parametrize("left", [0, 60, 61, 100])
+def test_a_batch_that_is_cut_off_is_not_there(left: int) -> None:
+    hand_out_our_records()
+    records = fetcher.MemoryRecords(batch_of(9)[:left])
+    assert (records.has_next(), records.size_in_bytes()) == (False, left)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from etl_worker.file_loader.jobs import Statement, UnderWay
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.outcomes import OutcomeKind

@@ -14,7 +14,7 @@ from etl_worker.file_loader.jobs import Job, Jobs, Step
 from etl_worker.file_loader.runs import LoadPolicy, Run
 from etl_worker.file_loader.transaction import transaction
 from etl_worker.file_loader.watch import LoadWatch
-from tillstream.apply.engine import Applied
+from tillstream.apply.applied import Applied
 from tillstream.apply.file_rows import FileRows
 from tillstream.clock import Clock
 from tillstream.contracts.entities import Entity
@@ -29,8 +29,8 @@ from tillstream.errors import LongWay, TransactionConflict, TransactionTimedOut
 from tillstream.kafka.batch_size import BatchSize
 from tillstream.kafka.steps import Commit
 
-Apply = Callable[[AsyncConnection, Sequence[Message]], Awaitable[list[Applied]]]
-Wake = Callable[[AsyncConnection, Sequence[Applied], Sequence[tuple[str, int]]], Awaitable[list[Applied]]]
+Apply = Callable[[AsyncConnection, Sequence[Message]], Awaitable[Sequence[Applied]]]
+Wake = Callable[[AsyncConnection, Sequence[Applied], Sequence[tuple[str, int]]], Awaitable[Sequence[Applied]]]
 
 
 class KeysSeen:
@@ -85,7 +85,7 @@ class _Work:
 class Written:
     """What became of a chunk: `applied` of its messages, `outcomes` of all its rows, also of those that went without one."""
 
-    applied: list[Applied]
+    applied: Sequence[Applied]
     outcomes: Counter[OutcomeKind]
 
 
@@ -206,7 +206,7 @@ class WriteChunk:
         await asyncio.sleep(0)  # the consumer and the ops port have their turn
         return messages
 
-    async def _applied(self, run: Run, messages: Sequence[RowMessage]) -> list[Applied]:
+    async def _applied(self, run: Run, messages: Sequence[RowMessage]) -> Sequence[Applied]:
         if not messages:
             return []
         applied = await self._apply(run.conn, [each.message for each in messages])

@@ -85,7 +85,7 @@ COPY incoming_events (
 -- name: copy_plain_events
 -- One row per event that came first, in plain form and from Kafka.
 COPY incoming_events (
-  ord, event_id, user_id, event_type, product_id, event_timestamp, source, accepted_at, kafka_partition, kafka_offset
+  ord, event_id, user_id, event_timestamp, kafka_offset, product_id, event_type, source, accepted_at, kafka_partition
 ) FROM STDIN (FORMAT BINARY)
 
 -- name: analyze
