@@ -230,6 +230,8 @@ async def test_when_time_is_up_the_answer_says_what_was_found_by_then(folders: F
     async with door(folders, DryRunPolicy(report_s=0.0)) as asker:
         said = await asker.diagnosis(GOOD)
         assert (said["verdict"], said["complete"], said["bytes"]) == ("unknown", False, len(GOOD))
+        assert said["rows"] == GOOD.count(b"\n") - 1
+        assert f"only the first {said['rows']} rows were examined" in said["note"]
         assert nothing_is_left(folders, asker)
 
 

@@ -43,12 +43,13 @@ class Order:
         return cls(**fields)
 
     def terms(self, began: float) -> Terms:
-        until = began + self.report_ms / 1_000
+        half_s = self.report_ms / 2_000
         return Terms(
             accepted_at=datetime.fromisoformat(self.accepted_at),
             shop_timezone=ZoneInfo(self.shop_timezone),
             declared=Encoding(self.encoding) if self.encoding is not None else None,
-            is_time_up=lambda: time.monotonic() >= until,
+            is_time_up=lambda: time.monotonic() >= began + 2 * half_s,
+            is_half_up=lambda: time.monotonic() >= began + half_s,
         )
 
 

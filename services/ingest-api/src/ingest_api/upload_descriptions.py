@@ -36,7 +36,10 @@ _COUNT = {"type": "integer", "minimum": 0}
 _NAMES = {"type": ["array", "null"], "items": {"type": "string"}}
 _DIAGNOSIS: dict[str, Any] = {
     "file_name": {"type": "string"},
-    "bytes": {**_COUNT, "description": "Of a gzip file, of what it holds."},
+    "bytes": {
+        **_COUNT,
+        "description": "Of a gzip file, of what it holds; where time was up, those that were read by then.",
+    },
     "lines": _COUNT,
     "verdict": {
         "enum": list(VERDICTS),
@@ -44,6 +47,10 @@ _DIAGNOSIS: dict[str, Any] = {
         " name does not promise one, or its name ends in `.txt`; it is kept, and nothing of it is loaded. `unknown`: time was up before its end, and what is counted is its first part.",
     },
     "complete": {"type": "boolean", "description": "Whether it was examined to its end."},
+    "note": {
+        "type": ["string", "null"],
+        "description": "Where time was up before its end: how many rows and bytes were examined.",
+    },
     "error": {"type": ["string", "null"], "description": "Why it would be refused: a code and a sentence."},
     "kind": {"enum": [*(each.value for each in Entity), None]},
     "is_rejects_file": {
@@ -59,7 +66,11 @@ _DIAGNOSIS: dict[str, Any] = {
     "columns": _NAMES,
     "required_columns": _NAMES,
     "optional_columns": _NAMES,
-    "rows": _COUNT,
+    "rows": {**_COUNT, "description": "Those that were examined."},
+    "examined_bytes": {
+        **_COUNT,
+        "description": "From the beginning of the file to the end of the last row that was examined.",
+    },
     "would_load": _COUNT,
     "would_be_rejected": _COUNT,
     "reasons": {
@@ -91,6 +102,7 @@ _DIAGNOSIS_EXAMPLE = {
     "lines": 11,
     "verdict": "loaded_with_rejects",
     "complete": True,
+    "note": None,
     "error": None,
     "kind": "order_item",
     "is_rejects_file": False,
@@ -101,6 +113,7 @@ _DIAGNOSIS_EXAMPLE = {
     "required_columns": ["order_item_id", "order_id", "product_id", "quantity", "unit_price"],
     "optional_columns": ["updated_at"],
     "rows": 10,
+    "examined_bytes": 280,
     "would_load": 9,
     "would_be_rejected": 1,
     "reasons": {"negative_amount": 1},

@@ -19,6 +19,15 @@ def verdict(report: Report) -> str:
     return "loaded_with_rejects" if report.rejected else "loaded"
 
 
+def note(report: Report) -> str | None:
+    """What a reader of the counts must know: that they are those of a part of the file."""
+    if report.is_complete or report.error is not None:
+        return None
+    if not report.rows:
+        return f"Time was up: {report.bytes} bytes were read, and none of its rows was examined."
+    return f"Time was up: only the first {report.rows} rows were examined, which are its first {report.examined_bytes} bytes."
+
+
 def diagnosis(file_name: str, report: Report) -> dict[str, Any]:
     """Its members are all there, whatever was found; what is not known is None."""
     header = report.header
@@ -29,6 +38,7 @@ def diagnosis(file_name: str, report: Report) -> dict[str, Any]:
         "lines": report.lines,
         "verdict": verdict(report),
         "complete": report.is_complete,
+        "note": note(report),
         "error": report.error,
         "kind": header and header.entity.value,
         "is_rejects_file": header and header.is_rejects,
@@ -39,6 +49,7 @@ def diagnosis(file_name: str, report: Report) -> dict[str, Any]:
         "required_columns": header and list(required),
         "optional_columns": header and list(optional),
         "rows": report.rows,
+        "examined_bytes": report.examined_bytes,
         "would_load": report.accepted,
         "would_be_rejected": report.rejected,
         "reasons": dict(sorted(report.reasons.items())),

@@ -6,7 +6,7 @@ event was there before, a first attempt of a rejects file is known.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import BinaryIO
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from tillstream.contracts.envelope import DEFAULT_SOURCE
 from tillstream.csv.dropped import header_of_dropped, is_kept_text
-from tillstream.csv.encoding import Encoding
+from tillstream.csv.encoding import Certainty, Encoding, Found
 from tillstream.csv.header import Header
 from tillstream.csv.packed import open_text, plain_name
 from tillstream.csv.rejects import FirstAttempt
@@ -40,7 +40,8 @@ def _no_hurry() -> bool:
 class Terms:
     """Under which a file is looked at. `accepted_at` is what "not in the future" is measured against.
 
-    `is_time_up` is asked again and again; once it is, the report says what was found by then.
+    `is_time_up` is asked again and again; once it is, the report says what was found by then. The file is read through before
+    its rows are looked at: `is_half_up` ends the former, so that a report about a very large file says something of its rows.
     """
 
     accepted_at: datetime
@@ -48,6 +49,7 @@ class Terms:
     declared: Encoding | None = None
     max_rejects: int = DEFAULT_REJECTS
     is_time_up: Callable[[], bool] = _no_hurry
+    is_half_up: Callable[[], bool] = _no_hurry
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class RejectedRow:
 class Report:
     """What was found. Without a header the file would be archived, or, where there is an `error`, refused.
 
-    `rejects` are the first ones, `reasons` count all.
+    `rejects` are the first ones, `reasons` count all. `bytes` and `lines` are those that were read through; of these the first
+    `examined_bytes` hold the rows that were looked at.
     """
 
     bytes: int = 0
@@ -69,6 +72,7 @@ class Report:
     header: Header | None = None
     error: str | None = None
     rows: int = 0
+    examined_bytes: int = 0
     rejects: list[RejectedRow] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     knows_all_keys: bool = True
@@ -93,7 +97,8 @@ def examine(file: BinaryIO, file_name: str, terms: Terms) -> Report:
     try:
         text = file if is_kept_text(file_name) else open_text(file)
         survey = _surveyed(text, terms, report)
-        report.header = header_of_dropped(text, plain_name(file_name), partial(survey.found, terms.declared))
+        find = partial(_found, survey, terms.declared, report)
+        report.header = header_of_dropped(text, plain_name(file_name), find)
         if report.header is not None:
             _examine_rows(text, report.header, survey, terms, report)
     except FileRefused as error:
@@ -107,12 +112,21 @@ def _surveyed(file: BinaryIO, terms: Terms, report: Report) -> Survey:
     survey = Survey()
     file.seek(0)
     block = b"?"
-    while block:
+    while block and report.is_complete:
         block = file.read(BLOCK_BYTES)
         survey.take(block)
         report.bytes, report.lines = survey.bytes, survey.lines
-        _check_time(terms)
+        if terms.is_half_up() or terms.is_time_up():
+            report.is_complete = False
     return survey
+
+
+def _found(survey: Survey, declared: Encoding | None, report: Report) -> Found:
+    """Of a file that was not read through nobody knows that the whole of it fits."""
+    found = survey.found(declared)
+    if not report.is_complete and found.certainty is Certainty.WHOLE_FILE:
+        return replace(found, certainty=Certainty.ASSUMED)
+    return found
 
 
 def _examine_rows(file: BinaryIO, header: Header, survey: Survey, terms: Terms, report: Report) -> None:
@@ -127,6 +141,7 @@ def _examine_rows(file: BinaryIO, header: Header, survey: Survey, terms: Terms, 
         messages = _messages(maker, header, chunk.rows)
         keys = keys_of(messages)
         _count(report, refuse_repeated_keys(messages, seen.intersection(keys)), terms.max_rejects)
+        report.examined_bytes = chunk.next_byte
         if len(seen) + len(keys) <= MAX_KEYS:
             seen.update(keys)
         elif keys:
@@ -134,7 +149,8 @@ def _examine_rows(file: BinaryIO, header: Header, survey: Survey, terms: Terms, 
         if chunk.is_last:
             break
         _check_time(terms)
-    survey.check_end(chunk.next_byte, chunk.next_line)
+    if report.is_complete:
+        survey.check_end(chunk.next_byte, chunk.next_line)
 
 
 def _check_time(terms: Terms) -> None:

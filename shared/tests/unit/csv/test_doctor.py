@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tillstream.csv import doctor, records
-from tillstream.csv.diagnosis import verdict
+from tillstream.csv.diagnosis import note, verdict
 from tillstream.csv.doctor import RejectedRow, Report, Terms, examine
 from tillstream.csv.encoding import Certainty, Encoding
 
@@ -69,18 +69,33 @@ def test_when_time_is_up_the_report_says_what_was_found_by_then(
     monkeypatch.setattr(doctor, "CHUNK_ROWS", 2)
     calls = iter(range(9))
     data = HEAD + b"".join(map(row, range(1, 6))) + BAD
-    terms = Terms(TERMS.accepted_at, TERMS.shop_timezone, is_time_up=lambda: next(calls) == asked)
+    terms = Terms(TERMS.accepted_at, TERMS.shop_timezone, is_time_up=lambda: next(calls) >= asked)
     found = report(data, terms=terms)
-    # Twice while the file is read through, then after each chunk but the last one, which is empty.
+    # Twice while the file is read through, then after each chunk but the last one, which is empty. Some rows are looked at always.
     assert (found.rows, found.rejected, found.is_complete) == [
-        *[(0, 0, False)] * 2,
-        (2, 0, False),
+        *[(2, 0, False)] * 3,
         (4, 0, False),
         (6, 1, False),
         (6, 1, True),
     ][asked]
-    assert (found.header is not None, found.bytes) == (asked > 1, len(data))
+    assert (found.header is not None, found.bytes) == (True, len(data))
+    assert data[: found.examined_bytes].count(b"\n") == 1 + found.rows
     assert verdict(found) == ("unknown" if asked < 5 else "loaded_with_rejects")
+    is_told = note(found) is not None and f"only the first {found.rows} rows" in str(note(found))
+    assert is_told == (asked < 5)
+
+
+def test_a_file_that_takes_long_to_read_through_is_left_at_half_time_for_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "BLOCK_BYTES", SMALL_BLOCK_BYTES)
+    data = HEAD + b"".join(map(row, range(1, 4_001))) + BAD
+    assert len(data) > 2 * SMALL_BLOCK_BYTES
+    found = report(data, terms=Terms(TERMS.accepted_at, TERMS.shop_timezone, is_half_up=lambda: True))
+    assert (found.bytes, found.rows, found.rejected) == (SMALL_BLOCK_BYTES, 4_001, 1)
+    assert found.header is not None
+    assert found.header.certainty is Certainty.ASSUMED
+    assert (verdict(found), found.error) == ("unknown", None)
 
 
 def test_a_refused_file_has_its_sentence_and_a_text_would_be_archived() -> None:
