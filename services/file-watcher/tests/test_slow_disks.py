@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
+from errno import ENOSPC
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -131,9 +132,11 @@ async def test_whatever_walks_over_all_names_the_loop_goes_on(
 async def test_a_scan_that_is_slow_and_moves_forward_is_alive(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reports = []
+    reports, silent_s = [], list[float]()
+    success = bench.app.metrics.last_success_timestamp_seconds.labels("scan")._value
 
     def slowly() -> None:
+        silent_s.append(bench.clock.now().timestamp() - success.get())
         bench.clock.move(SCAN_LIMIT_S / 2)
         reports.append(bench.app.health.live())
 
@@ -143,6 +146,29 @@ async def test_a_scan_that_is_slow_and_moves_forward_is_alive(
     await bench.app.watch.scan_once()
     assert len(reports) == NAMES
     assert [each.problems for each in reports if not each.ok] == []
+    assert silent_s == [0.0] * NAMES  # no alert takes it for a blind one
+
+
+async def test_after_a_scan_that_failed_only_the_end_of_one_is_a_success(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scan that always fails must not count as one that goes on for ever."""
+    success = bench.app.metrics.last_success_timestamp_seconds.labels("scan")._value
+    bench.drop("orders.csv")
+    await bench.app.watch.scan_once()
+    bench.clock.move(STABLE_S)
+
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(claim, "put_to_work", full)
+    with pytest.raises(OSError, match="No space"):
+        await bench.app.watch.scan_once()
+    failed_at = bench.clock.now().timestamp()
+    bench.clock.move(SCAN_LIMIT_S)
+    with pytest.raises(OSError, match="No space"):
+        await bench.app.watch.scan_once()
+    assert success.get() == failed_at
 
 
 class Mute:

@@ -24,6 +24,7 @@ from tillstream.observe.metrics import Metrics
 
 # What the DAG writes at its very end; whether it may be seen must not keep dropped files from being taken.
 NIGHTLY_EXPORT = "daily_revenue.csv"
+TOLD_EVERY_S = 1.0  # that a scan moves on
 
 _log = structlog.get_logger()
 
@@ -73,6 +74,8 @@ class Watch:
         self._waiting = Waiting(clock)
         self._hint = asyncio.Event()
         self._has_finished_claims = False
+        self._has_failed = False
+        self._told_at = float("-inf")
 
     def __repr__(self) -> str:
         return f"<Watch of {self._folders.input}>"
@@ -88,8 +91,10 @@ class Watch:
             try:
                 await self.scan_once()
                 self._disk.reached()
+                self._has_failed = False
                 self._metrics.succeeded("scan", self._clock)
             except OSError as error:
+                self._has_failed = True
                 self._disk.waiting(f"The folders cannot be read or written: {error}")
                 _log.error("A scan failed and will be tried again.", problem=str(error))
             await self._rest()
@@ -111,7 +116,16 @@ class Watch:
 
     def _step(self) -> None:
         self._thread.step()
+        self._moves_on()
+
+    def _moves_on(self) -> None:
+        """A scan of very many names, or of a slow disk, takes minutes, and is no blind one: it counts as one that succeeds
+        until it fails. After one that failed only its end counts."""
         self._progress.touch()
+        now = self._clock.monotonic()
+        if not self._has_failed and now - self._told_at >= TOLD_EVERY_S:
+            self._told_at = now
+            self._metrics.succeeded("scan", self._clock)
 
     def _look(self) -> list[Dropped]:
         """All that walks over the names of a scan; what may be claimed."""
@@ -135,11 +149,12 @@ class Watch:
         claimed = 0
         failure: OSError | None = None
         for each in finished:
-            self._progress.touch()
+            self._moves_on()
             try:
                 claimed += await self._claim(each)
             except OSError as error:
                 failure = error
+                self._has_failed = True
         return claimed, failure
 
     async def _claim(self, dropped: Dropped) -> bool:

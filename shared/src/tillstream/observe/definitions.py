@@ -131,7 +131,7 @@ _EVERY_PROCESS = (
     ),
     _gauge(
         "last_success_timestamp_seconds",
-        "Unix time of the last success; of a sweep, of the last one that no other session kept from its work.",
+        "Unix time of the last success; of a sweep, of the last one that no other session kept from its work; of a scan, also while one moves on, unless the one before failed.",
         _ALL,
         Label.ACTIVITY,
     ),
