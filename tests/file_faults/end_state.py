@@ -3,13 +3,14 @@
 import csv
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from psycopg import AsyncConnection
 
 from file_faults.dropped import SIDES, Dropped, Expected
 from file_faults.yard import WITHIN_S, Yard
-from tillstream.folders import REJECTS_SUFFIX
+from tillstream.folders import JOINT, REJECTS_SUFFIX
 
 SIDE_OF = {"stored": "loaded", "unchanged": "unchanged", "superseded": "superseded"}
 CHANGES = "SELECT outcome, count(*) FROM shop.changes GROUP BY outcome"
@@ -51,12 +52,28 @@ def _sides(job: dict[str, Any]) -> dict[str, int]:
 
 def check_rejects(yard: Yard, jobs: Sequence[dict[str, Any]], expected: Expected) -> None:
     """Of each job with refused rows there is a file that tells of each of them, and there is no other one."""
-    by_name = {f"{job['job_id']}__{job['file_name']}{REJECTS_SUFFIX}": job for job in jobs}
-    found = list[tuple[str, int]]()
-    for path in yard.folders.invalid.iterdir():
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            found += [(by_name[path.name]["file_name"], int(row["line"])) for row in csv.DictReader(file)]
+    names = {f"{job['job_id']}{JOINT}{job['file_name']}{REJECTS_SUFFIX}" for job in jobs}
+    assert {path.name for path in yard.folders.invalid.iterdir()} <= names, "a rejects file of no job"
+    found = [each for path in yard.folders.invalid.iterdir() for each in refused_in(path)]
     assert sorted(found) == sorted(expected.rejected)
+
+
+def check_rejects_so_far(yard: Yard, files: Sequence[Dropped]) -> None:
+    """At any moment: a rejects file that has its name is whole, since whoever waits for it takes it at once."""
+    rejected = Expected.of(files).rejected
+    for path in yard.folders.invalid.glob(f"*{REJECTS_SUFFIX}"):
+        name = _name(path)
+        assert refused_in(path) == [each for each in rejected if each[0] == name], f"{path.name} is not whole"
+
+
+def refused_in(path: Path) -> list[tuple[str, int]]:
+    """The name of the file that was dropped, and the line, of each row of a rejects file."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [(_name(path), int(row["line"])) for row in csv.DictReader(file)]
+
+
+def _name(path: Path) -> str:
+    return path.name.partition(JOINT)[2].removesuffix(REJECTS_SUFFIX)
 
 
 async def check_tables(yard: Yard, expected: Expected) -> None:

@@ -1,4 +1,4 @@
-"""The check of the end state turns red: for a loader with a planted bug that is killed, and for whatever else may be wrong at the end."""
+"""The check of the end state turns red for whatever may be wrong at the end."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,29 +10,11 @@ import pytest
 
 from file_faults.dropped import Dropped, users
 from file_faults.end_state import check_end
-from file_faults.roots.plants import MOVES_FIRST, PLANT, ROWS_APART
 from file_faults.yard import Yard
 
 pytestmark = pytest.mark.fault
 
 FILE = Dropped("users.csv", users(1))
-
-
-@pytest.mark.parametrize(
-    ("plant", "dies_at", "told"),
-    [
-        (ROWS_APART, "advance.2", "'rejected': 4"),
-        (MOVES_FIRST, "os.remove.1", "'error', 'users.csv'|'failed'"),
-    ],
-)
-async def test_a_planted_bug_is_found(yard: Yard, plant: str, dies_at: str, told: str) -> None:
-    yard.settings[PLANT] = plant
-    yard.start("watcher")
-    yard.drop(FILE.name, FILE.content)
-    await yard.dies_at("loader-1", dies_at)
-    yard.start("loader")
-    with pytest.raises(AssertionError, match=told):
-        await check_end(yard, [FILE])
 
 
 @contextmanager

@@ -1,18 +1,21 @@
 """SIGKILL at each step of a file whose rows are stored set-wise, without a message for each."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from psycopg import AsyncConnection
 
+from file_faults.canaries import unclaimed
 from file_faults.dropped import Dropped, users
-from file_faults.end_state import check_places
-from file_faults.yard import Yard
+from file_faults.end_state import check_places, refused_in
+from file_faults.yard import WITHIN_S, Yard
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 
 APART = 100  # ids between two files
 ROWS = 7
+REFUSED_LINES = (3, 7)
 HEADER = "order_id,user_id,order_date,status,total_amount"
 OF_A_LOAD = {
     "stage.1",
@@ -45,6 +48,7 @@ async def test_a_loader_killed_at_each_step_of_plain_rows_stores_each_row_once(y
         await yard.over(1 + (each is first))
     labels = yard.steps("loader-1", first.name)
     assert set(labels) >= OF_A_LOAD
+    assert not unclaimed("loader", labels)
     await yard.kill("loader-1")
     files = [first, *(orders(number) for number, _ in enumerate(labels, start=1))]
     for each in files[1:]:
@@ -53,8 +57,17 @@ async def test_a_loader_killed_at_each_step_of_plain_rows_stores_each_row_once(y
         await yard.dies_at("loader-1", f"{label} {each.name}")
     yard.start("loader")
 
-    jobs = await yard.over(1 + len(files))
+    await check_end_of_orders(yard, parents, files)
+
+
+async def check_end_of_orders(
+    yard: Yard, parents: Dropped, files: Sequence[Dropped], within_s: float = WITHIN_S
+) -> None:
+    """Waits until all is over, the file of the users and those of `orders(0)`, `orders(1)` and so on."""
+    jobs = await yard.over(1 + len(files), within_s)
     check_places(yard, [parents, *files])
+    refused = sorted(each for path in yard.folders.invalid.iterdir() for each in refused_in(path))
+    assert refused == sorted((each.name, line) for each in files for line in REFUSED_LINES)
     ends = Counter((job["status"], job["rows"], job["loaded"], job["rejected"]) for job in jobs)
     assert ends == {("loaded", ROWS, ROWS, 0): 1, ("loaded_with_rejects", ROWS + 2, ROWS, 2): len(files)}
     await check_orders(yard, len(files))

@@ -10,8 +10,8 @@ from etl_worker.file_loader import app
 from etl_worker.file_loader.app import Ports
 from etl_worker.file_loader.settings import LoaderSettings
 from faults.roots.consumer import soon_missed
-from file_faults.roots.plants import PLANT, PLANTS
-from file_faults.roots.steps import Steps
+from file_faults.roots.loader_plants import PLANTS
+from file_faults.roots.steps import PLANT, Steps
 from tillstream.observe import logs, serve
 from tillstream.observe.definitions import Process
 from tillstream.settings import load_settings

@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 
 ORDER, JOURNAL = "FILE_FAULTS_ORDER", "FILE_FAULTS_JOURNAL"
+PLANT = "FILE_FAULTS_PLANT"  # the name of a planted bug
 KILL, STOP = "kill", "stop"
 HELD_SUFFIX = ".held"  # of the order, while a process stands still because of it
 LOOK_EVERY_S = 0.01

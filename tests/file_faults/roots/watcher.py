@@ -1,11 +1,14 @@
 """A file-watcher from a composition root of its own: the real app, whose every change on the disk and every job sent is a step."""
 
 import asyncio
+import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+from file_faults.roots.claim_plants import plant
 from file_faults.roots.sending import Sending
-from file_faults.roots.steps import Steps
+from file_faults.roots.steps import PLANT, Steps
 from file_watcher import app
 from file_watcher.settings import WatcherSettings
 from tillstream.folders import Folders
@@ -21,16 +24,18 @@ async def _main(stop: asyncio.Event) -> None:
     settings = load_settings(WatcherSettings)
     steps = Steps()
     inbox = Folders(settings.data_dir).input
-    producer = AioProducer(settings.kafka_bootstrap, client_id=Process.FILE_WATCHER)
-    service = app.build(settings, producer=Sending(producer, steps))
+    producer = Sending(AioProducer(settings.kafka_bootstrap, client_id=Process.FILE_WATCHER), steps)
+    service = app.build(settings, producer=producer)
 
     def claimed(path: Path) -> str | None:
         """A file is looked at before it is claimed."""
         return path.name if inbox in path.parents and path.suffix in DATA else None
 
-    async with service.running():
-        steps.hear(settings.data_dir, claimed)
-        await service.work(stop)
+    with ExitStack() as planted:
+        plant(os.environ.get(PLANT, ""), planted, producer)
+        async with service.running():
+            steps.hear(settings.data_dir, claimed)
+            await service.work(stop)
 
 
 if __name__ == "__main__":
