@@ -127,6 +127,27 @@ async def test_a_half_written_file_that_was_taken_and_is_finished_later_never_lo
     await check_end(yard, [failed, Dropped("users.csv", GOOD)])
 
 
+async def test_what_is_refused_unopened_is_a_failed_job_with_its_reason(yard: Yard) -> None:
+    """Beside a good file, which it does not keep waiting; a link's target is not read."""
+    for part in ("watcher", "loader"):
+        yard.start(part)
+    secret = yard.place / "secret.csv"
+    secret.write_bytes(users(901))
+    (yard.folders.input / "link.csv").symlink_to(secret)
+    yard.drop("odd\nname.csv", users(101))
+    yard.drop("users.csv", GOOD)
+    jobs = {job["file_name"]: job for job in await yard.over(3)}
+    assert {name: (job["status"], job["rows"]) for name, job in jobs.items()} == {
+        "link.csv": ("failed", 0),
+        "odd_name.csv": ("failed", 0),
+        "users.csv": ("loaded", 7),
+    }
+    assert jobs["link.csv"]["error"] == "refused_unopened: it is no regular file"
+    assert jobs["odd_name.csv"]["error"].startswith("refused_unopened: its name has a control character")
+    for name in ("link.csv", "odd_name.csv"):
+        assert (yard.folders.error / f"{jobs[name]['job_id']}__{name}").exists(follow_symlinks=False)
+
+
 async def test_two_watchers_of_which_one_is_killed_and_two_loaders_take_each_file_once(yard: Yard) -> None:
     files = list[Dropped]()
 

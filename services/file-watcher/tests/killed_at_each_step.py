@@ -1,6 +1,6 @@
 """Ends a watcher with SIGKILL before its first step on the disk, then before its second one, and so on, and starts it again.
 
-`python killed_at_each_step.py ROOT` writes one line of JSON for each into ROOT/reports: where it was killed, and what there
+`python killed_at_each_step.py ROOT NAME` does so with a file of that name, and writes one line of JSON for each into ROOT/reports: where it was killed, and what there
 is after the restart. The last line is that of a run which came to its end. The interpreter itself tells the steps (audit events).
 """
 
@@ -21,7 +21,7 @@ from tillstream.clock import SystemClock
 from tillstream.folders import Folders
 from tillstream.kafka.records import Outgoing, PublishResult
 
-SOURCE, NAME, MARKER = "acme", "orders.csv", ".done"
+SOURCE, MARKER = "acme", ".done"
 STEPS = frozenset(
     {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate", "journal.sent"}
 )
@@ -98,13 +98,13 @@ def in_a_child(work: Callable[[], None]) -> int:
     return -code
 
 
-def run(step: int, place: Path) -> bool:
+def run(step: int, place: Path, name: str) -> bool:
     """Whether it was killed."""
     folders = Folders(place / "data")
     folders.create()
     (folders.input / SOURCE).mkdir()
-    (folders.input / SOURCE / NAME).write_bytes(b"content")
-    (folders.input / SOURCE / f"{NAME}{MARKER}").touch()
+    (folders.input / SOURCE / name).write_bytes(b"content")
+    (folders.input / SOURCE / f"{name}{MARKER}").touch()
     note = place.with_suffix(".note")
 
     def first_life() -> None:
@@ -126,5 +126,5 @@ def run(step: int, place: Path) -> bool:
 
 if __name__ == "__main__":
     for number in count():
-        if not run(number, Path(sys.argv[1]) / str(number)):
+        if not run(number, Path(sys.argv[1]) / str(number), sys.argv[2]):
             break

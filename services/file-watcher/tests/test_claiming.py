@@ -139,6 +139,10 @@ async def test_a_name_that_is_not_fit_sends_the_file_to_error_with_an_alarm(
     assert job_id_of(refused.name) is not None
     assert refused.name.isprintable()
     assert [each["log_level"] for each in logs if "ALARM" in each["event"]] == ["error"]
+    assert await bench.app.emitter.emit_new()
+    (job,) = bench.sent()
+    assert (job.stored_name, job.source, job.bytes) == (refused.name, "shop", 4)
+    assert str(job.refusal).startswith("refused_unopened: its name ")
     assert list(bench.folders.work.iterdir()) == []
 
 

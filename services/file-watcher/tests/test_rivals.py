@@ -120,6 +120,8 @@ async def test_what_cannot_be_given_back_goes_to_error_with_an_alarm(
     assert [path.read_bytes() for path in bench.refused()] == [b"second"]
     assert (bench.folders.input / "orders.csv").read_bytes() == b"third"
     assert len(alarms(logs)) == 1
+    assert await bench.app.emitter.emit_new()
+    assert [job.file_name for job in bench.sent() if job.refusal] == ["orders.csv"]
     assert complete(bench)
 
 

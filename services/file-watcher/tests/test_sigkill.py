@@ -15,11 +15,13 @@ SCRIPT = Path(__file__).with_name("killed_at_each_step.py")
 WITHIN_S = 100.0
 # The steps that the claim is made of: the job is begun, there, the file is taken, its marker gone, the job sent.
 LABELS = (".json.tmp", "os.rename", "work/", "os.remove", "journal.sent")
+# Those of a refusal: its reason, its job, the move, the job sent and forgotten.
+OF_A_REFUSAL = (".reason.txt", ".refused.tmp", "error/", "journal.sent", "os.remove")
 
 
-async def reports(root: Path) -> list[dict[str, Any]]:
+async def reports(root: Path, name: str = "orders.csv") -> list[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(SCRIPT), str(root)),
+        *(sys.executable, str(SCRIPT), str(root), name),
         env={"PATH": os.environ["PATH"]},
         stdout=asyncio.subprocess.DEVNULL,
     )
@@ -42,3 +44,22 @@ async def test_sigkill_at_each_step_ends_in_the_same_state(tmp_path: Path) -> No
         assert kept == {f"work/{job['stored_name']}": "content"}, step
         sidecars = [name for name in each["files"] if name.endswith(".json")]
         assert sidecars == [f"work/{job['job_id']}.json"], step
+
+
+async def test_sigkill_at_each_step_of_a_refusal_leaves_one_file_with_its_reason_and_one_failed_job(
+    tmp_path: Path,
+) -> None:
+    found = await reports(tmp_path, "odd\nname.csv")
+    steps = [each["killed_before"] for each in found]
+    assert steps[-1] is None
+    assert [label for label in OF_A_REFUSAL if not any(label in step for step in steps[:-1])] == []
+    for step, each in zip(steps, found, strict=True):
+        jobs = {json.dumps(json.loads(line), sort_keys=True) for line in each["sent"]}
+        assert len(jobs) == 1, step
+        job = json.loads(jobs.pop())
+        assert (job["file_name"], job["source"]) == ("odd_name.csv", "acme"), step
+        assert job["refusal"].startswith("refused_unopened: its name has a control character"), step
+        files = {name: text for name, text in each["files"].items() if text == "content"}
+        assert files == {f"error/{job['stored_name']}": "content"}, step
+        assert f"error/{job['stored_name']}.reason.txt" in each["files"], step
+        assert not [name for name in each["files"] if name.startswith("work/")], step

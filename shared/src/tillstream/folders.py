@@ -2,6 +2,7 @@
 
 `input/` is where partners drop. A claimed file lies in `work/` as `<job id>__<name>` and keeps that name, in which nothing can
 meet it, wherever it goes: `processed/`, `error/`, `invalid/`. Beside it lies `work/<job id>.json`, the job as it is sent.
+Of a file that is refused unopened, `work/<job id>.refused` is its job, until the broker has it.
 """
 
 import errno
@@ -24,6 +25,7 @@ SIDECAR_SUFFIX = ".json"
 TEMPORARY_SUFFIX = ".tmp"
 REJECTS_SUFFIX = ".rejects.csv"
 REASON_SUFFIX = ".reason.txt"
+REFUSED_SUFFIX = ".refused"
 FOLDER_MODE = 0o750
 DEFAULT_MAX_FILE_BYTES = 10 * 1024**3
 # O_NONBLOCK: opening a named pipe must not wait for its other end. It changes nothing for a regular file.
@@ -93,6 +95,10 @@ class Folders:
     def sidecar(self, job_id: UUID) -> Path:
         """Where the job of a claimed file stands."""
         return self.work / f"{job_id}{SIDECAR_SUFFIX}"
+
+    def refusal(self, job_id: UUID) -> Path:
+        """Where the job of a refused file stands until it is sent."""
+        return self.work / f"{job_id}{REFUSED_SUFFIX}"
 
 
 def _walk(path: Path, folders: Iterable[Path]) -> None:

@@ -51,6 +51,16 @@ async def test_a_job_that_is_sent_again_and_again_is_run_once(shop: Shop) -> Non
     assert (await shop.job(job.job_id))["status"] == "loaded"
 
 
+async def test_a_file_that_was_refused_unopened_is_a_failed_job_without_rows(shop: Shop) -> None:
+    job = replace(shop.claim("users.csv", USERS), refusal="refused_unopened: it is no regular file")
+    await shop.queue(job, job)
+    await shop.queue(job)
+    assert await shop.run_all() == []
+    row = await shop.job(job.job_id)
+    assert (row["status"], row["error"], row["rows"]) == ("failed", job.refusal, 0)
+    assert None not in {row["finished_at"], row["settled_at"]}
+
+
 async def test_a_queued_job_waits_for_its_siblings_but_not_for_ever(shop: Shop) -> None:
     settings = LoaderSettings(
         env="development",

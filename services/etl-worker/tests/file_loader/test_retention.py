@@ -13,6 +13,7 @@ from etl_worker.file_loader import retention
 from etl_worker.file_loader.app import App
 from tillstream.clock import SystemClock
 from tillstream.contracts.ids import new_id
+from tillstream.folders import REASON_SUFFIX
 
 from .conftest import Shop
 
@@ -61,7 +62,7 @@ async def grow_old(shop: Shop, clock: LaterClock, days: float) -> None:
 
 
 async def load_some(shop: Shop) -> None:
-    """A good file with a meta file, one with rejects, one that fails, a text."""
+    """A good file with a meta file, one with rejects, one that fails, a text, one that was refused unopened."""
     good = await shop.load("users.csv", USERS)
     meta = f"{good['job_id']}__users.csv.meta.json"
     (shop.folders.processed / meta).write_bytes(b"{}")
@@ -70,11 +71,16 @@ async def load_some(shop: Shop) -> None:
     failed = await shop.load("failed.csv", BAD_HEADER)
     (shop.folders.processed / f"{failed['job_id']}__failed.csv.meta.json").write_bytes(b"{}")
     await shop.load("notes.txt", b"one\n")
+    refused = replace(shop.claim("odd.csv", b"odd"), refusal="refused_unopened: odd")
+    lies = (shop.folders.work / refused.stored_name).rename(shop.folders.error / refused.stored_name)
+    lies.with_name(f"{lies.name}{REASON_SUFFIX}").write_bytes(b"odd")
+    shop.folders.sidecar(refused.job_id).unlink()
+    await shop.queue(refused)
 
 
 EVERYTHING = {
     "processed": ["bad.csv", "failed.csv.meta.json", "notes.txt", "users.csv", "users.csv.meta.json"],
-    "error": ["failed.csv"],
+    "error": ["failed.csv", "odd.csv", "odd.csv.reason.txt"],
     "invalid": ["bad.csv.edited-2.csv", "bad.csv.rejects.csv"],
 }
 

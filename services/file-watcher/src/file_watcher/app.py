@@ -13,6 +13,7 @@ from file_watcher.emit import EmitPolicy, Emitter
 from file_watcher.hints import Hints
 from file_watcher.markers import MarkerRule
 from file_watcher.meta import Metas
+from file_watcher.refusals import Refusals
 from file_watcher.settings import WatcherSettings
 from file_watcher.stability import Stability
 from file_watcher.stuck import Stuck
@@ -48,8 +49,17 @@ class App:
         claiming = asyncio.Lock()
         policy = EmitPolicy(again_s=settings.file_emit_again_s)
         kafka = self.health.dependency("kafka")
+        refusals = Refusals(self.folders, clock)
         self.emitter = Emitter(
-            self.folders, producer, policy, clock, self.metrics, kafka, self._thread("emitter"), claiming
+            self.folders,
+            producer,
+            policy,
+            clock,
+            self.metrics,
+            kafka,
+            self._thread("emitter"),
+            claiming,
+            refusals,
         )
         markers = MarkerRule(settings.file_marker)
         claims = ClaimPolicy(settings.file_max_bytes, markers)
@@ -64,6 +74,7 @@ class App:
                 self.metrics,
                 Metas(self.folders, clock, settings.shop_timezone),
                 Defaults(clock, settings.shop_timezone),
+                refusals,
             ),
             Stability(settings.file_stable_s, clock),
             stuck,

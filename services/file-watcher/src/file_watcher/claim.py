@@ -11,6 +11,7 @@ import structlog
 from file_watcher.defaults import BrokenDefaults, Defaults
 from file_watcher.markers import MarkerRule
 from file_watcher.meta import Metas, Unsettled, meta_path
+from file_watcher.refusals import Refusals, refusal
 from file_watcher.scan import Dropped
 from file_watcher.stuck import Obstacle, Stuck
 from tillstream.clock import Clock
@@ -58,6 +59,7 @@ class Claimer:
         metrics: Metrics,
         metas: Metas,
         defaults: Defaults,
+        refusals: Refusals,
     ) -> None:
         self._folders = folders
         self._metas = metas
@@ -66,15 +68,17 @@ class Claimer:
         self._clock = clock
         self._stuck = stuck
         self._metrics = metrics
+        self._refusals = refusals
+        self._untold = list[UUID]()
 
     def claim(self, dropped: Dropped) -> FileJob | None:
         """The file's job, or None where it was refused or has to wait. Raises OSError where the disk fails."""
         if is_meta(dropped.name):
-            self._leave_meta(dropped.path)
+            self._leave_meta(dropped)
             return None
         problem = self._refusal(dropped)
         if problem is not None:
-            self._refuse(dropped.path, problem)
+            self._refuse(dropped, dropped.path, problem)
             self._remove_marker(dropped)
             return None
         try:
@@ -91,6 +95,11 @@ class Claimer:
         if job is not None:
             self._remove_marker(dropped)
         return job
+
+    def refused(self) -> list[UUID]:
+        """The jobs of what was refused since the last call."""
+        untold, self._untold = self._untold, []
+        return untold
 
     def finish_claims(self, step: Callable[[], None]) -> None:
         """Remove the markers of files in `work/`: a crash may have come before. `step` after each file. Raises OSError."""
@@ -151,14 +160,14 @@ class Claimer:
         except Unsettled:
             return None
         except FileRefused as error:
-            self._refuse(path, str(error))
-            self._refuse(meta_path(path), str(error))
+            self._refuse(dropped, path, str(error))
+            self._refuse(dropped, meta_path(path), str(error))
             self._remove_marker(dropped)
             return None
 
-    def _leave_meta(self, path: Path) -> None:
-        if self._metas.is_forlorn(path):
-            self._refuse(path, "the file that it speaks of has not come")
+    def _leave_meta(self, dropped: Dropped) -> None:
+        if self._metas.is_forlorn(dropped.path):
+            self._refuse(dropped, dropped.path, "the file that it speaks of has not come")
 
     def _take(self, dropped: Dropped, facts: os.stat_result, meta: FileMeta) -> FileJob | None:
         job_id = new_id()
@@ -178,7 +187,7 @@ class Claimer:
         if not sidecar.exists():  # this process stood still, and another one took the job for an orphan
             write_job(self._folders, job)
         if not _is_same(target, facts):
-            self._give_back(target, dropped.path, sidecar)
+            self._give_back(target, dropped, job_id)
             return None
         self._metas.put_away(dropped.path, job_id)
         _log.info(
@@ -192,39 +201,56 @@ class Claimer:
         )
         return job
 
-    def _give_back(self, target: Path, path: Path, sidecar: Path) -> None:
+    def _give_back(self, target: Path, dropped: Dropped, job_id: UUID) -> None:
         """What was renamed is another file, which took the name of the one that was looked at: nobody knows yet whether
         it is finished. A link, unlike a rename, never replaces what may have taken the name since."""
-        sidecar.unlink(missing_ok=True)
+        self._folders.sidecar(job_id).unlink(missing_ok=True)
         try:
-            os.link(target, path, follow_symlinks=False)
+            os.link(target, dropped.path, follow_symlinks=False)
         except OSError:
-            self._refuse(target, "another file took its name while it was claimed", target.name)
+            self._refuse(dropped, target, "another file took its name while it was claimed", job_id)
             return
         target.unlink()
-        sync_folder(path.parent)
+        sync_folder(dropped.path.parent)
         sync_folder(target.parent)
 
-    def _refuse(self, path: Path, problem: str, name: str | None = None) -> None:
-        """First its reason is written, then it is moved: whatever was refused has it beside it, also after a crash."""
-        target = self._folders.error / (name or stored_name(new_id(), harmless(path.name)))
+    def _refuse(self, dropped: Dropped, path: Path, problem: str, job_id: UUID | None = None) -> None:
+        """What lies at `path` is the dropped file, or was said beside it. First its reason and its job are written, then it is
+        moved: whatever was refused has a reason beside it and is told of, also after a crash."""
+        name = harmless(path.name if job_id is None else dropped.name)
+        job_id = job_id or new_id()
+        target = self._folders.error / stored_name(job_id, name)
         reason = target.with_name(f"{target.name}{REASON_SUFFIX}")
         with durable_file(reason) as written:
             written.write(f"{path.name!a} was refused: {problem}.\n".encode())
         try:
+            self._refusals.note(self._refused(dropped, job_id, name, problem))
             move(path, target)
         except OSError as error:
             if not os.path.lexists(target):
                 reason.unlink(missing_ok=True)
+                self._refusals.forget([job_id])
             if isinstance(error, FileNotFoundError):
                 return  # another watcher, or its owner, was quicker
             raise
+        self._untold.append(job_id)
         self._metrics.files_refused.inc()
         _log.error(
             "ALARM: a dropped file was refused and lies in error/.",
             file_name=ascii(path.name),
             problem=problem,
             moved_to=target.name,
+        )
+
+    def _refused(self, dropped: Dropped, job_id: UUID, name: str, problem: str) -> FileJob:
+        return FileJob(
+            job_id=job_id,
+            file_name=name,
+            stored_name=stored_name(job_id, name),
+            source=dropped.source,
+            claimed_at=self._clock.now(),
+            bytes=dropped.bytes if dropped.is_regular else 0,
+            refusal=refusal(problem),
         )
 
     def _remove_marker(self, dropped: Dropped) -> None:

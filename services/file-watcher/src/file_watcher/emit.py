@@ -11,10 +11,11 @@ from uuid import UUID
 import structlog
 
 from file_watcher.disk_thread import DiskThread
+from file_watcher.refusals import Refusals
 from tillstream.clock import Clock
 from tillstream.contracts.files import FileJob
 from tillstream.errors import BrokerUnavailable, ProducerFull
-from tillstream.folders import SIDECAR_SUFFIX, TEMPORARY_SUFFIX, Folders, job_id_of
+from tillstream.folders import REFUSED_SUFFIX, SIDECAR_SUFFIX, TEMPORARY_SUFFIX, Folders, job_id_of
 from tillstream.kafka.file_jobs import job_record
 from tillstream.kafka.ports import Producer
 from tillstream.observe.health import Dependency
@@ -23,7 +24,7 @@ from tillstream.observe.metrics import Metrics
 ORPHAN_AFTER_S = 3_600
 # A listing takes one part of the time in so many, at most, however many files lie in `work/` and however slow its disk is.
 LISTING_SHARE = 20
-_LEFT_SUFFIXES = (SIDECAR_SUFFIX, SIDECAR_SUFFIX + TEMPORARY_SUFFIX)
+_LEFT_SUFFIXES = (SIDECAR_SUFFIX, SIDECAR_SUFFIX + TEMPORARY_SUFFIX, REFUSED_SUFFIX + TEMPORARY_SUFFIX)
 
 _log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class Emitter:
         kafka: Dependency,
         thread: DiskThread,
         claiming: asyncio.Lock,
+        refusals: Refusals,
     ) -> None:
         self._folders = folders
         self._producer = producer
@@ -61,6 +63,8 @@ class Emitter:
         self._kafka = kafka
         self._thread = thread
         self._claiming = claiming
+        self._refusals = refusals
+        self._refused: dict[UUID, None] = {}  # in the order in which they are sent
         self._acknowledged: set[UUID] = set()
         self._waiting: dict[UUID, str] = {}  # stored names, in the order in which they are sent
         self._lost: set[UUID] = set()
@@ -75,6 +79,12 @@ class Emitter:
         """There is a new file in `work/`. Called within the claim, so that no listing comes between."""
         self._waiting[job.job_id] = job.stored_name
         self._wake.set()
+
+    def refuse(self, job_ids: Sequence[UUID]) -> None:
+        """These files lie in `error/`, and their jobs are to be sent: once, and then no more."""
+        if job_ids:
+            self._refused.update(dict.fromkeys(job_ids))
+            self._wake.set()
 
     async def run(self) -> None:
         """Never returns. Sends everything at start, what is new when it is woken, and everything again from time to time.
@@ -138,6 +148,7 @@ class Emitter:
         self._acknowledged &= claimed.keys()
         self._lost &= claimed.keys()
         self._waiting = {job_id: name for job_id, name in claimed.items() if job_id not in self._acknowledged}
+        self._refused = dict.fromkeys(self._refusals.pending())
         return claimed
 
     async def emit_new(self) -> bool:
@@ -147,26 +158,43 @@ class Emitter:
         while self._waiting:
             if not await self._send(dict(islice(self._waiting.items(), self._policy.batch_jobs))):
                 return False
+        while self._refused:
+            if not await self._send_refused(list(islice(self._refused, self._policy.batch_jobs))):
+                return False
         return True
 
     async def _send(self, files: Mapping[UUID, str]) -> bool:
         jobs = await self._thread.run(self._read, files)
         for gone in files.keys() - jobs.keys():
             self._waiting.pop(gone, None)
+        done, is_all = await self._publish(jobs)
+        for job_id in done:
+            self._waiting.pop(job_id, None)
+        self._acknowledged.update(done)
+        return is_all
+
+    async def _send_refused(self, job_ids: Sequence[UUID]) -> bool:
+        """Once the broker has it, nothing is left to be sent again: there is no file in `work/`."""
+        jobs = await self._thread.run(self._refusals.read, job_ids)
+        done, is_all = await self._publish(jobs)
+        await self._thread.run(self._refusals.forget, done)
+        for job_id in set(job_ids) - (jobs.keys() - set(done)):
+            self._refused.pop(job_id, None)
+        return is_all
+
+    async def _publish(self, jobs: Mapping[UUID, bytes]) -> tuple[list[UUID], bool]:
+        """Which of them the broker has, and whether those are all."""
+        if not jobs:
+            return [], True
         records = [job_record(job_id, value) for job_id, value in jobs.items()]
-        if not records:
-            return True
         try:
             results = await self._producer.publish(records, self._policy.deadline_s)
         except (BrokerUnavailable, ProducerFull) as error:
             self._kafka.waiting(f"File jobs wait in work/: {error}")
-            return False
+            return [], False
         done = [job_id for job_id, result in zip(jobs, results, strict=True) if result.acknowledged]
-        for job_id in done:
-            self._waiting.pop(job_id, None)
-        self._acknowledged.update(done)
         self._metrics.file_jobs_emitted.inc(len(done))
-        return self._judge([result.error for result in results if result.error is not None])
+        return done, self._judge([result.error for result in results if result.error is not None])
 
     def _judge(self, errors: Sequence[Exception]) -> bool:
         if errors:

@@ -163,6 +163,7 @@ class Watch:
             if job is not None:
                 self._metrics.files_claimed.inc()
                 self._emitter.take(job)
+            self._emitter.refuse(self._claimer.refused())
         return job is not None
 
     def _is_finished(self, dropped: Dropped) -> bool:

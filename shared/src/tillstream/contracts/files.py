@@ -35,7 +35,7 @@ class FileJob:
 
     `as_of` is the moment which its rows describe, if the partner said so: the version of a row without `updated_at`, whose
     rule it keeps. `kind` is what the name promises, a hint. `encoding` is what somebody declared: it counts where the file does not
-    prove another one.
+    prove another one. With a `refusal` nothing is to be read: the file lies in `error/`, and this is why.
     """
 
     job_id: UUID
@@ -47,6 +47,7 @@ class FileJob:
     as_of: datetime | None = None
     kind: Entity | None = None
     encoding: Encoding | None = None
+    refusal: str | None = None
 
 
 def _plain_name(max_bytes: int) -> AfterValidator:
@@ -78,6 +79,7 @@ class _JobRecord(TypedDict):
         Annotated[Entity, Field(strict=False), Refused(Reason.INVALID_RECORD, "must be a kind of record")]
     ]
     encoding: NotRequired[DeclaredEncoding]
+    refusal: NotRequired[Text]
 
 
 _JOB = TypeAdapter(_JobRecord)
@@ -121,4 +123,5 @@ def read_job(value: bytes | None, appended_at: datetime) -> FileJob | Refusal:
         as_of=fields.get("as_of"),
         kind=fields.get("kind"),
         encoding=fields.get("encoding"),
+        refusal=fields.get("refusal"),
     )

@@ -35,6 +35,7 @@ def job_value(**changed: object) -> bytes:
         file_job(),
         file_job(as_of=ACCEPTED_AT - timedelta(days=9), kind=Entity.ORDER_ITEM, source="pärtner", bytes=0),
         file_job(encoding=Encoding.KOI8_R),
+        file_job(refusal="refused_unopened: it is no regular file"),
         file_job(file_name="Größe, ‘новый’ 🧿.csv", stored_name="a b.csv", bytes=2**40),
     ],
 )
@@ -88,6 +89,8 @@ def test_what_the_watcher_refuses_is_put_away_under_a_name_that_can_be_read(name
         ({"encoding": "latin-9"}, Reason.INVALID_RECORD),
         ({"encoding": "utf-16"}, Reason.INVALID_RECORD),
         ({"encoding": 1252}, Reason.INVALID_RECORD),
+        ({"refusal": ""}, Reason.INVALID_TEXT),
+        ({"refusal": True}, Reason.INVALID_TEXT),
         ({"claimed_at": "soon"}, Reason.INVALID_TIMESTAMP),
         ({"claimed_at": (ACCEPTED_AT + timedelta(minutes=6)).isoformat()}, Reason.INVALID_TIMESTAMP),
         ({"as_of": (ACCEPTED_AT + timedelta(minutes=6)).isoformat()}, Reason.INVALID_TIMESTAMP),

@@ -162,6 +162,20 @@ class Jobs:
             },
         )
 
+    async def refuse(self, conn: AsyncConnection, job: FileJob) -> None:
+        """Of a file that was refused unopened: over at once. May be repeated: the first time counts."""
+        await conn.execute(
+            self._sql["refuse"],
+            {
+                "job_id": job.job_id,
+                "file_name": job.file_name,
+                "source": job.source,
+                "bytes": job.bytes,
+                "claimed_at": job.claimed_at,
+                "error": job.refusal,
+            },
+        )
+
     async def keep_unreadable(self, conn: AsyncConnection, row: Mapping[str, object]) -> None:
         await conn.execute(self._sql["keep_unreadable"], row)
 

@@ -9,6 +9,16 @@ VALUES (
 )
 ON CONFLICT (job_id) DO NOTHING
 
+-- name: refuse
+-- Remember a file that nobody opened; one that is known stays as it is.
+INSERT INTO shop.file_jobs (
+  job_id, file_name, source, status, bytes, claimed_at, error, finished_at, settled_at, elapsed_seconds
+)
+VALUES (
+  %(job_id)s, %(file_name)s, %(source)s, 'failed', %(bytes)s, %(claimed_at)s, %(error)s, now(), now(), 0
+)
+ON CONFLICT (job_id) DO NOTHING
+
 -- name: keep_unreadable
 -- Keep a record that is no file job.
 INSERT INTO shop.quarantine (

@@ -43,6 +43,8 @@ class QueueJobs:
                     problem=job.message,
                 )
                 await self._jobs.keep_unreadable(conn, _row(record, job))
+            elif job.refusal is not None:
+                await self._jobs.refuse(conn, job)
             else:
                 await self._jobs.queue(conn, job, self._kind(job))
         return BatchResult(committed=self._tell)

@@ -26,7 +26,7 @@ from etl_worker.file_loader.over_jobs import OverJobs, Settled
 from etl_worker.file_loader.watch import LoadWatch
 from tillstream.clock import Clock
 from tillstream.contracts.file_meta import META_SUFFIX
-from tillstream.folders import REJECTS_SUFFIX, Folders, job_id_of, stored_name
+from tillstream.folders import REASON_SUFFIX, REJECTS_SUFFIX, Folders, job_id_of, stored_name
 
 # Of a folder in one pass; where there are more, the next pass goes on after them.
 NAMES_PER_PASS = 2_000
@@ -116,7 +116,7 @@ class Retention:
             is_ours = name == stored + REJECTS_SUFFIX or _is_edited(stored, name)
             is_wanted = job.open_for is not None and job.open_for < (self._keep.invalid or job.open_for)
             return _old(job, name, self._keep.invalid) if is_ours and not is_wanted else None
-        if name == stored and folder == home:
+        if name in {stored, stored + REASON_SUFFIX} and folder == home:
             return _old(job, name, kept)
         if name == stored + META_SUFFIX and folder == self._folders.processed:
             return _old(job, name, kept, home / stored)
