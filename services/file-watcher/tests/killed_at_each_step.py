@@ -1,6 +1,6 @@
 """Ends a watcher with SIGKILL before its first step on the disk, then before its second one, and so on, and starts it again.
 
-`python killed_at_each_step.py ROOT NAME` does so with a file of that name, and writes one line of JSON for each into ROOT/reports: where it was killed, and what there
+`python killed_at_each_step.py ROOT NAME [META]` does so with a file of that name and what is said about it, and writes one line of JSON for each into ROOT/reports: where it was killed, and what there
 is after the restart. The last line is that of a run which came to its end. The interpreter itself tells the steps (audit events).
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from file_watcher.app import build
 from file_watcher.emit import ORPHAN_AFTER_S
+from file_watcher.meta import meta_path
 from file_watcher.settings import WatcherSettings
 from tillstream.clock import SystemClock
 from tillstream.folders import Folders
@@ -98,12 +99,16 @@ def in_a_child(work: Callable[[], None]) -> int:
     return -code
 
 
-def run(step: int, place: Path, name: str) -> bool:
+def run(step: int, place: Path, name: str, meta: str) -> bool:
     """Whether it was killed."""
     folders = Folders(place / "data")
     folders.create()
     (folders.input / SOURCE).mkdir()
     (folders.input / SOURCE / name).write_bytes(b"content")
+    if meta:
+        beside = meta_path(folders.input / SOURCE / name)
+        beside.write_text(meta)
+        os.utime(beside, (0, 0))  # it came to rest long ago
     (folders.input / SOURCE / f"{name}{MARKER}").touch()
     note = place.with_suffix(".note")
 
@@ -126,5 +131,5 @@ def run(step: int, place: Path, name: str) -> bool:
 
 if __name__ == "__main__":
     for number in count():
-        if not run(number, Path(sys.argv[1]) / str(number), sys.argv[2]):
+        if not run(number, Path(sys.argv[1]) / str(number), sys.argv[2], "".join(sys.argv[3:])):
             break

@@ -166,6 +166,21 @@ async def test_a_file_waits_while_what_is_said_about_it_is_being_written(bench: 
     assert (await the_job(bench)).source == "acme"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"source": "other"}, {"as_of": "2026-02-28"}, {"encoding": "koi8-r"}, {"source": "acme", "x": 1}, {}],
+)
+async def test_what_is_said_about_another_file_of_that_name_stays_after_a_restart(
+    bench: Bench, said: object
+) -> None:
+    """The file of acme's folder was claimed, and had none; this one waits for the file in the folder above."""
+    waits = describe(bench, "orders.csv", said)
+    bench.drop("acme/orders.csv")
+    assert await bench.scan_until_stable() == 1
+    await bench.start().watch.scan_once()
+    assert waits.exists()
+
+
 async def test_one_without_a_file_waits_and_then_goes_to_error(bench: Bench) -> None:
     describe(bench, "late.csv", {"source": "acme"}, age_s=WAIT_S / 2)
     assert await bench.scan_until_stable() == 0

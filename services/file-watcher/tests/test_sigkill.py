@@ -19,9 +19,9 @@ LABELS = (".json.tmp", "os.rename", "work/", "os.remove", "journal.sent")
 OF_A_REFUSAL = (".reason.txt", ".refused.tmp", "error/", "journal.sent", "os.remove")
 
 
-async def reports(root: Path, name: str = "orders.csv") -> list[dict[str, Any]]:
+async def reports(root: Path, name: str = "orders.csv", *meta: str) -> list[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(SCRIPT), str(root), name),
+        *(sys.executable, str(SCRIPT), str(root), name, *meta),
         env={"PATH": os.environ["PATH"]},
         stdout=asyncio.subprocess.DEVNULL,
     )
@@ -44,6 +44,23 @@ async def test_sigkill_at_each_step_ends_in_the_same_state(tmp_path: Path) -> No
         assert kept == {f"work/{job['stored_name']}": "content"}, step
         sidecars = [name for name in each["files"] if name.endswith(".json")]
         assert sidecars == [f"work/{job['job_id']}.json"], step
+
+
+async def test_sigkill_at_each_step_leaves_nothing_that_was_said_about_a_file_for_the_next_one(
+    tmp_path: Path,
+) -> None:
+    meta = '{"as_of": "2024-01-31"}'
+    found = await reports(tmp_path, "orders.csv", meta)
+    steps = [each["killed_before"] for each in found]
+    assert steps[-1] is None
+    assert any("os.rename" in step and "meta.json" in step for step in steps[:-1])
+    for step, each in zip(steps, found, strict=True):
+        jobs = {json.dumps(json.loads(line), sort_keys=True) for line in each["sent"]}
+        assert len(jobs) == 1, step
+        job = json.loads(jobs.pop())
+        assert job["as_of"].startswith("2024-01-31"), step
+        told = {name for name, text in each["files"].items() if text == meta}
+        assert told == {f"processed/{job['stored_name']}.meta.json"}, step
 
 
 async def test_sigkill_at_each_step_of_a_refusal_leaves_one_file_with_its_reason_and_one_failed_job(

@@ -62,7 +62,7 @@ class App:
             refusals,
         )
         markers = MarkerRule(settings.file_marker)
-        claims = ClaimPolicy(settings.file_max_bytes, markers)
+        claims = ClaimPolicy(settings.file_max_bytes, markers, settings.file_source)
         stuck = Stuck(self.folders.input, settings.file_alarm_after_s, clock, self.metrics)
         self.watch = Watch(
             self.folders,

@@ -40,6 +40,7 @@ _log = structlog.get_logger()
 class ClaimPolicy:
     max_bytes: int
     markers: MarkerRule
+    default_source: str
 
 
 class Claimer:
@@ -102,9 +103,8 @@ class Claimer:
         return untold
 
     def finish_claims(self, step: Callable[[], None]) -> None:
-        """Remove the markers of files in `work/`: a crash may have come before. `step` after each file. Raises OSError."""
-        if not self._policy.markers.is_on:
-            return
+        """Remove the markers of files in `work/`, and put away what was said about them: a crash may have come before. `step`
+        after each file. Raises OSError."""
         for job_id in self._folders.claimed():
             self._finish(job_id)
             step()
@@ -117,17 +117,19 @@ class Claimer:
             return
         if not isinstance(job, FileJob):
             return
-        for place in self._places_of(job.source):
+        for place, source in self._places_of(job.source):
             path = place / job.file_name
+            self._metas.finish(path, source, job, written)
             marker = self._policy.markers.spent_on(path, written)
             if marker is not None and not os.path.lexists(path):  # else it may be that of another file
                 marker.remove()
 
-    def _places_of(self, source: str) -> Iterator[Path]:
-        """Where its file may have lain: in `input/` itself, too, since a meta file there may name any source."""
-        yield self._folders.input
+    def _places_of(self, source: str) -> Iterator[tuple[Path, str]]:
+        """Where its file may have lain, each with the source of the folder: in `input/` itself, too, since a meta file there
+        may name any source."""
+        yield self._folders.input, self._policy.default_source
         if name_problem(source) is None:
-            yield self._folders.input / source
+            yield self._folders.input / source, source
 
     def _refusal(self, dropped: Dropped) -> str | None:
         if not dropped.is_regular:

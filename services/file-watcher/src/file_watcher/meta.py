@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from tillstream.clock import Clock
 from tillstream.contracts.file_meta import MAX_META_BYTES, META_SUFFIX, FileMeta, read_meta
+from tillstream.contracts.files import FileJob
 from tillstream.contracts.rules import Rules
 from tillstream.errors import FileRefused, Retryable
 from tillstream.folders import Folders, move, open_regular, stored_name
@@ -59,12 +60,25 @@ class Metas:
         return meta
 
     def put_away(self, path: Path, job_id: UUID) -> None:
-        """What it said stands in the job by now. After a crash before this it stays, and waits as one without a file."""
+        """What it said stands in the job by now."""
         beside = meta_path(path)
         try:
             move(beside, self._folders.processed / stored_name(job_id, beside.name))
         except FileNotFoundError:
             return
+
+    def finish(self, path: Path, source: str, job: FileJob, claimed: os.stat_result) -> None:
+        """As `put_away`, of a file that lay under `path`, in the folder of `source`, and was claimed at the time of `claimed`: a
+        crash may have come in between. What is newer, or says something else than the job, is another file's."""
+        beside = meta_path(path)
+        try:
+            if os.path.lexists(path) or beside.lstat().st_ctime_ns >= claimed.st_ctime_ns:
+                return
+            meta = read_meta(read_settled(beside, self._clock), Rules(job.claimed_at, self._shop_timezone))
+        except (FileNotFoundError, FileRefused, Unsettled):
+            return
+        if isinstance(meta, FileMeta) and _is_of(meta, source, job):
+            self.put_away(path, job.job_id)
 
     def is_forlorn(self, path: Path) -> bool:
         """Whether a meta file has waited for its file for too long."""
@@ -79,6 +93,15 @@ class Metas:
         """A folder of a source is that source's; whoever may write there need not be allowed to speak for others."""
         if path.parent != self._folders.input and meta.source not in {None, path.parent.name}:
             raise FileRefused(f"its {META_SUFFIX} is wrong: source differs from the folder's name")
+
+
+def _is_of(meta: FileMeta, source: str, job: FileJob) -> bool:
+    """Whether the job was made of this. Defaults fill in only what it leaves open."""
+    return (
+        (meta.source or source) == job.source
+        and meta.as_of in {None, job.as_of}
+        and meta.encoding in {None, job.encoding}
+    )
 
 
 def _age_s(file: int | Path, clock: Clock) -> float:

@@ -105,7 +105,8 @@ class Watch:
         A file that cannot be moved does not keep the others waiting: its error is raised at the end.
         """
         if not self._has_finished_claims:
-            await self._thread.run(self._claimer.finish_claims, self._step)
+            async with self._claiming:  # no job is sent before: its file might be gone from work/ else
+                await self._thread.run(self._claimer.finish_claims, self._step)
             self._has_finished_claims = True
         claimed, failure = await self._claim_all(await self._thread.run(self._look))
         await self._thread.run(self._stuck.end_of_scan)
