@@ -71,3 +71,32 @@ async def test_an_alarm_holds_up_no_other_file(bench: Bench) -> None:
     bench.drop("orders.csv")
     assert await bench.scan_until_stable() in {1, 2}
     assert "orders.csv" in bench.claimed()
+
+
+@pytest.mark.parametrize("name", ["acme/orders.csv.part", "orders.csv.TMP"])
+async def test_a_transfer_that_was_broken_off_raises_one_alarm_until_it_goes_on_or_is_gone(
+    bench: Bench, name: str
+) -> None:
+    path = bench.drop(name)
+    writer = Writer(bench, path)
+    with capture_logs() as logs:
+        await writer.go_on(2 * ALARM_AFTER_S)
+        assert (alarms(logs), bench.stuck(Obstacle.UNFINISHED)) == ([], 0)
+        for _ in range(int(2 * ALARM_AFTER_S)):
+            bench.clock.move(STABLE_S)
+            await bench.app.watch.scan_once()
+        assert (alarms(logs), bench.stuck(Obstacle.UNFINISHED)) == ([f"'{name}'"], 1)
+        await writer.go_on(STABLE_S)
+        assert bench.stuck(Obstacle.UNFINISHED) == 0
+    path.rename(path.with_name("orders.csv"))
+    assert await bench.scan_until_stable() == 1
+
+
+async def test_a_name_that_begins_with_a_dot_is_nobodys_concern(bench: Bench) -> None:
+    bench.drop(".nfs0001")
+    bench.drop(".orders.csv.part")
+    with capture_logs() as logs:
+        for _ in range(int(2 * ALARM_AFTER_S)):
+            bench.clock.move(STABLE_S)
+            await bench.app.watch.scan_once()
+    assert alarms(logs) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from file_watcher.markers import Marker, MarkerRule
-from tillstream.contracts.file_names import is_unfinished, name_problem
+from tillstream.contracts.file_names import UNFINISHED_PREFIX, is_unfinished, name_problem
 from tillstream.contracts.rules import is_text
 
 # What one scan holds in memory, about half a KB each. More are found as soon as these are gone.
@@ -51,11 +51,13 @@ class Dropped:
 
 @dataclass(slots=True)
 class Found:
-    """One scan. `passed_over` has a reason for each folder that was not looked into."""
+    """One scan. `passed_over` has a reason for each folder that was not looked into, `unfinished` the time of the last change of
+    each file whose name says that it is still being written; those that begin with a dot are nobody's concern."""
 
     dropped: list[Dropped] = field(default_factory=list)
     lone_markers: list[Path] = field(default_factory=list)
     passed_over: dict[Path, str] = field(default_factory=dict)
+    unfinished: dict[str, int] = field(default_factory=dict)
     is_cut_short: bool = False
 
 
@@ -109,6 +111,10 @@ class InputFolder:
             if len(files) + len(markers) == room:
                 found.is_cut_short = True
                 break
+            if is_unfinished(entry.name):
+                if len(found.unfinished) < self._max_names:
+                    found.unfinished[entry.path] = facts.st_ctime_ns
+                continue
             marker = self._markers.read(entry.path, facts)
             if marker is not None:
                 markers[entry.name] = marker
@@ -138,7 +144,7 @@ def _names_in(folder: Path, step: Callable[[], None]) -> Iterator[tuple[os.DirEn
     with os.scandir(folder) as entries:
         for entry in entries:
             step()
-            if is_unfinished(entry.name):
+            if entry.name.startswith(UNFINISHED_PREFIX):
                 continue
             try:
                 facts = entry.stat(follow_symlinks=False)

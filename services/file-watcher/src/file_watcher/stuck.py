@@ -15,6 +15,7 @@ class Obstacle(StrEnum):
     """Why something stays where it is; the values of the metrics label `obstacle`."""
 
     CHANGING = "changing"  # it does not come to rest
+    UNFINISHED = "unfinished"  # nobody writes to it any more, and its name says that it is not whole
     NO_MARKER = "no_marker"  # nobody said that it is finished
     NO_FILE = "no_file"  # a marker without its file
     NOT_TAKEN = "not_taken"  # a second name, or no right to read it

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from file_watcher.abandoned import Abandoned
 from file_watcher.claim import Claimer
 from file_watcher.disk_thread import DiskThread
 from file_watcher.emit import Emitter
@@ -49,6 +50,7 @@ class Watch:
         claimer: Claimer,
         stability: Stability,
         stuck: Stuck,
+        abandoned: Abandoned,
         emitter: Emitter,
         policy: WatchPolicy,
         clock: Clock,
@@ -63,6 +65,7 @@ class Watch:
         self._claimer = claimer
         self._stability = stability
         self._stuck = stuck
+        self._abandoned = abandoned
         self._emitter = emitter
         self._policy = policy
         self._clock = clock
@@ -180,6 +183,9 @@ class Watch:
                 self._stuck.wait(each.place, Obstacle.NO_MARKER, problem)
             elif each.place not in resting:
                 self._stuck.wait(each.place, Obstacle.CHANGING, "it has not come to rest")
+        for place in self._abandoned.among(found.unfinished):
+            problem = f"for {self._abandoned.after_s:g} s nobody has written to it, and its name is that of an unfinished file"
+            self._stuck.tell(place, Obstacle.UNFINISHED, problem)
         for path in found.lone_markers:
             self._stuck.wait(path, Obstacle.NO_FILE, "there has been no file for it")
         for path, problem in found.passed_over.items():

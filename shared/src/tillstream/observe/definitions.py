@@ -64,7 +64,7 @@ BOUNDS: dict[Label, str] = {
     Label.FOLDER: "`input`, `work`, `processed`, `error`, `invalid`, `output`",
     Label.CAUSE: "the leaves of `tillstream.errors`",
     Label.ACTIVITY: "`publish`, `batch`, `sweep`, `scan`, `file_chunk`, `query`",
-    Label.OBSTACLE: "`changing`, `no_marker`, `no_file`, `not_taken`, `defaults`, `folder`, `too_many`",
+    Label.OBSTACLE: "`changing`, `unfinished`, `no_marker`, `no_file`, `not_taken`, `defaults`, `folder`, `too_many`",
     Label.CONSUMERGROUP: "`etl-worker`, `file-loader`",
 }
 
