@@ -1,11 +1,14 @@
 """How this project opens connections: UTC, bounded waits, and a name that an operator recognises."""
 
-from typing import Any
+import time
+from typing import Any, override
 
 from psycopg import AsyncConnection
+from psycopg.abc import PQGen
 from psycopg_pool import AsyncConnectionPool
 
 CONNECT_TIMEOUT_S = 5
+WAIT_INTERVAL_S = 0.1  # after which psycopg looks for a signal; its own
 # The pool doubles its pause between attempts. Giving up soon keeps the pauses short: the next question starts afresh.
 RECONNECT_FOR_S = 2.0
 # Beyond this many questions per connection the next one is told at once to come back later.
@@ -34,16 +37,38 @@ _KEEPALIVE: dict[str, Any] = {
 }
 
 
+class Connection(AsyncConnection):
+    """Knows for how long the server has been at work, for whoever has something to do meanwhile."""
+
+    _asked_at: float | None = None
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds since the server was asked for what it has not answered yet; 0 where it owes no answer."""
+        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
+
+    @override
+    async def wait[RV](
+        self, gen: PQGen[RV], interval: float = WAIT_INTERVAL_S, timeout: float | None = None
+    ) -> RV:
+        """As psycopg has it, through which every question and every piece of a COPY goes."""
+        self._asked_at = time.monotonic()
+        try:
+            return await super().wait(gen, interval, timeout)
+        finally:
+            self._asked_at = None
+
+
 def _as_options(settings: dict[str, str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
-async def connect(dsn: str, *, application_name: str) -> AsyncConnection:
+async def connect(dsn: str, *, application_name: str) -> Connection:
     """A writer's connection in autocommit mode: transactions are opened by `conn.transaction()` alone.
 
     Raises psycopg.OperationalError where the server does not answer within `CONNECT_TIMEOUT_S`.
     """
-    return await AsyncConnection.connect(
+    return await Connection.connect(
         dsn,
         autocommit=True,
         application_name=application_name,

@@ -188,7 +188,7 @@ class AioConsumer:
             for part in merged(polled):
                 records += len(part)
                 parts.append(part)
-                each(part)
+                await each(part)
         is_too_much = records > max_records or size > max_bytes
         return joined(self._cut(parts, max_records, max_bytes) if is_too_much else parts)
 

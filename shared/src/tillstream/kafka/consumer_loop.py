@@ -74,7 +74,7 @@ class ConsumerLoop:
         self._progress = Progress()
         self._holdings = Holdings()
         self._batch_size = BatchSize(policy.batch_records)
-        self._ahead = ReadAhead(self._fetch, steps.read)
+        self._ahead = ReadAhead(self._fetch, steps.read, lambda: self._link.waiting_s)
         self._rebalance = Rebalance(policy.rebalance_patience_s)
         self._outages = Outages(policy.backoff, self._watch, clock)
         self._stall = StallWatch(clock, lagging_s=policy.lagging_s, turn_s=policy.turn_s)
@@ -255,7 +255,10 @@ class ConsumerLoop:
         began = self._clock.monotonic()
         for attempts_left in reversed(range(self._policy.conflict_attempts)):
             try:
-                outcome = await run_batch(self._link.conn, self._steps, self._progress, batch.items, moves)
+                with self._ahead.applying():
+                    outcome = await run_batch(
+                        self._link.conn, self._steps, self._progress, batch.items, moves
+                    )
                 break
             except TransactionConflict as error:
                 if not attempts_left:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from psycopg import AsyncConnection
 
+from tillstream.db.connections import Connection
 from tillstream.db.failures import translated
 from tillstream.kafka.batches import Doubt
 from tillstream.kafka.fence import Fence, Session
@@ -32,6 +33,11 @@ class Link:
     def is_open(self) -> bool:
         """False also for a connection whose end was noticed."""
         return self._conn is not None and not self._conn.closed
+
+    @property
+    def waiting_s(self) -> float:
+        """For how long PostgreSQL has been at work on what it was asked; 0 where it is not."""
+        return self._conn.waiting_s if isinstance(self._conn, Connection) else 0.0
 
     @property
     def conn(self) -> AsyncConnection:

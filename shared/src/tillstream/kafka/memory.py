@@ -255,7 +255,7 @@ class MemoryConsumer:
         if not records:
             await self._broker.wait_for_more(wait_s)
             records = self._available(max_records, max_bytes)
-        each(records)
+        await each(records)
         return records
 
     def _available(self, max_records: int, max_bytes: int) -> list[Record]:

@@ -1,15 +1,15 @@
 """The doors through which the rest of the code sees Kafka. `aio` and `memory` implement them; one suite tests both."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from tillstream.kafka.records import Outgoing, Place, PublishResult, Record
 
-Each = Callable[[Sequence[Record]], None]
+Each = Callable[[Sequence[Record]], Awaitable[None]]
 
 
-def nothing_yet(_records: Sequence[Record]) -> None:
+async def nothing_yet(_records: Sequence[Record]) -> None:
     """For callers that wait until a fetch is over."""
 
 
@@ -68,7 +68,8 @@ class Consumer(Protocol):
     ) -> Sequence[Record]:
         """Up to `max_records` records of the places that were sought in this assignment, each place in order.
 
-        `each` gets them in parts as they come, in this order; of what came last, some may not be returned.
+        `each` gets them in parts as they come, in this order; of what came last, some may not be returned. The fetch goes
+        on when it returns.
         Waits up to `wait_s` seconds for the first one and returns nothing when none came or a rebalance began.
         It ends with the record that reaches `max_bytes` of keys, values and headers. Raises BrokerUnavailable, Misconfigured.
         """
