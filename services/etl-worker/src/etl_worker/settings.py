@@ -19,7 +19,7 @@ class WorkerSettings(ServiceSettings):
         default="127.0.0.1:9092", description="Kafka's addresses, `host:port`, separated by commas."
     )
     batch_records: int = Field(
-        default=10_000, ge=1, le=50_000, description="Records in one transaction, at most."
+        default=20_000, ge=1, le=50_000, description="Records in one transaction, at most."
     )
     reject_alarm_share: float = Field(
         default=DEFAULT_SHARE,

@@ -11,7 +11,7 @@ class LoopPolicy:
     than any transaction may take. A stop takes `drain_s` + `leave_s` at most."""
 
     batch_records: int = 5_000
-    batch_bytes: int = 16 * 1024 * 1024
+    batch_bytes: int = 6 * 1024 * 1024
     fetch_wait_s: float = 0.2
     measure_every_s: float = 1.0
     conflict_attempts: int = 5

@@ -12,6 +12,7 @@ from tillstream.kafka.records import Record
 AT_WORK_S = 0.001  # a statement that takes longer will take some milliseconds more
 TICK_S = 0.001
 PATIENCE = 50  # ticks
+ROUNDS = 3
 
 
 class Fetched(NamedTuple):
@@ -98,6 +99,10 @@ class ReadAhead:
 
     async def _turn(self) -> None:
         """Returns when it is this one's turn, and after PATIENCE at the latest."""
+        for _ in range(
+            ROUNDS
+        ):  # an answer that has come meanwhile is seen in the first one, and acted on in the second
+            await asyncio.sleep(0)
         for _ in range(PATIENCE):
             if self._idle.is_set() or self._waiting_s() >= AT_WORK_S:
                 return

@@ -1,0 +1,83 @@
+"""When the next batch is read: while PostgreSQL is at work, while nobody is, or in the end."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from tillstream.kafka.ports import Each
+from tillstream.kafka.read_ahead import AT_WORK_S, ReadAhead
+from tillstream.kafka.records import Record
+from tillstream.testing.waiting import eventually
+
+pytestmark = pytest.mark.unit
+
+TURNS = 20  # of the event loop, in which whoever may go on has done so
+PARTS = 3
+
+
+class Log:
+    """Hands out parts of one record each; counts them."""
+
+    def __init__(self) -> None:
+        self.handed_out = 0
+        self.waiting_s = 0.0
+
+    async def fetch(self, each: Each) -> Sequence[Record]:
+        records: list[Record] = []
+        for _ in range(PARTS):
+            self.handed_out += 1
+            part = [Record("t", 0, self.handed_out, None, b"", (), None)]  # type: ignore[arg-type] # nobody asks when
+            records += part
+            await each(part)
+        return records
+
+    def ahead(self) -> ReadAhead:
+        return ReadAhead(self.fetch, lambda some: some, lambda: self.waiting_s)
+
+
+async def turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+async def test_while_a_batch_is_applied_it_is_read_when_postgresql_is_at_work() -> None:
+    log = Log()
+    ahead = log.ahead()
+    with ahead.applying():
+        ahead.begin()
+        await turns()
+        assert log.handed_out == 0
+        log.waiting_s = AT_WORK_S
+        await eventually(lambda: log.handed_out == PARTS)
+    fetched = await ahead.next()
+    assert [record.offset for record in fetched.records] == [1, 2, 3]
+    assert fetched.items == fetched.records
+
+
+async def test_when_postgresql_has_answered_it_stops_after_the_part_that_it_reads() -> None:
+    log = Log()
+    ahead = ReadAhead(log.fetch, lambda some: some, lambda: 0.0 if log.handed_out else AT_WORK_S)
+    with ahead.applying():
+        ahead.begin()
+        await turns()
+        assert log.handed_out == 1
+
+
+async def test_when_nothing_is_applied_it_is_read_at_once() -> None:
+    log = Log()
+    ahead = log.ahead()
+    with ahead.applying():
+        ahead.begin()
+        await turns()
+        assert log.handed_out == 0
+    await turns()
+    assert log.handed_out == PARTS
+
+
+async def test_it_is_read_in_the_end_though_postgresql_is_never_at_work_for_long() -> None:
+    log = Log()
+    ahead = log.ahead()
+    with ahead.applying():
+        ahead.begin()
+        await eventually(lambda: log.handed_out == PARTS)
