@@ -63,10 +63,13 @@ def fitting(parts: Sequence[Sequence[Record]], max_records: int, max_bytes: int)
 
 def left_behind(parts: Sequence[Sequence[Record]], kept: Sequence[Sequence[Record]]) -> dict[Place, int]:
     """Where to go on with each place of which `fitting` has not kept everything."""
-    back = {part[0].place: part[0].offset for part in reversed(parts[len(kept) :])}
-    last, whole = kept[-1], parts[len(kept) - 1]
-    for record in reversed(whole[len(last) :]):
-        back[record.place] = record.offset
+    last = len(kept) - 1
+    dropped = [(parts[last], len(kept[last])), *((part, 0) for part in parts[last + 1 :])]
+    back: dict[Place, int] = {}
+    for part, begin in reversed(dropped):
+        # Of a block the first record is enough; a list may have those of several places.
+        end = begin + 1 if isinstance(part, Block) else len(part)
+        back |= {record.place: record.offset for record in reversed(part[begin:end])}
     return back
 
 

@@ -111,3 +111,11 @@ def test_each_place_goes_on_with_the_first_record_that_was_not_kept() -> None:
     assert left_behind(parts, parts) == {}
     assert left_behind(parts, parts[:2]) == {Place("t", 0): 7}
     assert left_behind(parts, [parts[0][:2]]) == {Place("t", 0): 6, Place("t", 1): 8, Place("t", 2): 1}
+
+
+def test_of_a_part_that_was_dropped_each_place_goes_on() -> None:
+    """Lists of several places are one part once they are merged."""
+    parts = merged([[at(0, 5)], block(30), [at(0, 6), at(0, 7)], [at(1, 8), at(1, 9)], [at(2, 1)]])
+    assert len(parts) == 3
+    back = left_behind(parts, parts[:1])
+    assert back == {Place("shop.events.v1", 0): 0, Place("t", 0): 6, Place("t", 1): 8, Place("t", 2): 1}
