@@ -1,7 +1,8 @@
 """Sequences laid end to end, each kept as it is: so that what reads them can take a part as a whole."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import overload, override
 
 
@@ -10,7 +11,8 @@ class Parts[T](Sequence[T]):
 
     def __init__(self, parts: Sequence[Sequence[T]]) -> None:
         self.parts = [part for part in parts if len(part)]
-        self._length = sum(map(len, self.parts))
+        self._ends = list(accumulate(map(len, self.parts)))
+        self._length = self._ends[-1] if self._ends else 0
 
     def __repr__(self) -> str:
         return f"<Parts: {self._length} items in {len(self.parts)}>"
@@ -33,12 +35,11 @@ class Parts[T](Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return list(self)[index]
-        at = index if index >= 0 else index + self._length
-        for part in self.parts:
-            if 0 <= at < len(part):
-                return part[at]
-            at -= len(part)
-        raise IndexError(index)
+        at = range(self._length)[index]
+        found = bisect_right(
+            self._ends, at
+        )  # a batch has hundreds of parts, and may be asked for each of its items
+        return self.parts[found][at - self._ends[found]]  # counted from the end of its part
 
 
 def joined[T](parts: Sequence[Sequence[T]]) -> Sequence[T]:

@@ -1,5 +1,7 @@
 """Sequences laid end to end behave as the list of all their items."""
 
+from typing import override
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,24 @@ def test_they_are_what_a_list_of_all_items_is(parts: list[tuple[int, ...]], some
     for beyond in (len(every), -len(every) - 1):
         with pytest.raises(IndexError):
             laid[beyond]
+
+
+class Counted(list[int]):
+    """Counts how often it is asked for anything."""
+
+    asked = 0
+
+    @override
+    def __len__(self) -> int:
+        Counted.asked += 1
+        return super().__len__()
+
+
+def test_an_item_is_found_without_a_look_at_every_part() -> None:
+    laid = Parts([Counted([at]) for at in range(500)])
+    Counted.asked = 0
+    assert [laid[at] for at in range(500)] == list(range(500))
+    assert Counted.asked <= 500
 
 
 def test_each_part_can_be_taken_as_it_is() -> None:
