@@ -14,7 +14,7 @@ from tillstream.contracts.record_forms import LEAST_RECORDS
 from tillstream.kafka import log_columns
 from tillstream.kafka.aio_records import moment
 from tillstream.kafka.log_columns import Block, block_of, may_be_plain, written_number
-from tillstream.kafka.log_format import LoggedRecord, read_stretch, unpacked, whole_batches
+from tillstream.kafka.log_format import BatchHead, LoggedRecord, read_stretch, unpacked, whole_batches
 from tillstream.kafka.records import Place
 from tillstream.testing.builders import ACCEPTED_AT
 from tillstream.testing.log_batches import (
@@ -107,16 +107,33 @@ def agrees(changed: bytes) -> None:
     assert list(found.column("ce_source")) == [dict(record.headers)["ce_source"] for record in by_lengths]
 
 
-def test_what_lies_between_two_records_is_seen_by_its_size_alone() -> None:
-    head = written_number(len(_body(1)))
-    at = BATCH.index(head + _body(1))
-    changed = sealed(BATCH[:at] + b"\x00" + BATCH[at:])
-    [(batch_head, packed)] = whole_batches(changed)
-    data = unpacked(batch_head, packed)
-    assert len(log_columns._expression(EVENT_FORM).findall(data)) == LEAST_RECORDS, (
-        "or the size need not be looked at"
-    )
-    assert block_of(EVENT_FORM, PLACE, batch_head, data, ACCEPTED_AT) is None
+def test_what_stands_in_a_records_place_is_seen_although_the_count_is_right() -> None:
+    head, data = _parts_of(BATCH)
+    changed = data[: -len(_body(LEAST_RECORDS - 1))] + b"?"
+    assert len(_found(changed)) == LEAST_RECORDS, "or its offset need not be looked at"
+    assert block_of(EVENT_FORM, PLACE, head, changed, ACCEPTED_AT) is None
+
+
+def test_the_search_ends_where_no_record_begins() -> None:
+    """It would take long to go on at each byte of what somebody made to look nearly like a record."""
+    head, data = _parts_of(BATCH)
+    [(size, body), *_] = zip(_column("_body_size"), _column("_body"), strict=True)
+    nearly = (size + body)[:-1] + b"?"
+    assert [len(match) for match in _found(size + body + nearly * 3 + data)] == [
+        len(size + body),
+        3 * len(nearly) + len(data),
+    ]
+    for changed in (nearly + data, data[: len(size + body)] + nearly + data[len(size + body) :]):
+        assert block_of(EVENT_FORM, PLACE, head, changed, ACCEPTED_AT) is None
+
+
+def _parts_of(batch: bytes) -> tuple[BatchHead, bytes]:
+    [(head, packed)] = whole_batches(batch)
+    return head, unpacked(head, packed)
+
+
+def _found(data: bytes) -> list[bytes]:
+    return [match.group() for match in log_columns._expression(EVENT_FORM).finditer(data)]
 
 
 @pytest.mark.parametrize(
