@@ -4,10 +4,10 @@ aiokafka 0.14 builds a dataclass of eleven fields for each record, in Python. Th
 would be built from it once more. So its fetcher is given another reader of record batches, which goes by columns.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from itertools import islice, repeat
+from itertools import count, islice, repeat
 from operator import attrgetter
 from typing import Any
 
@@ -95,7 +95,7 @@ class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's b
             raise kafka.CorruptRecordException(f"Invalid CRC - {self._tp}")
         if head.is_control:  # the broker's own notes
             return
-        for some in _records_of(batch, *self._tp):
+        for some in _records_of(batch, head, *self._tp):
             # A broker sends the whole batch that has the offset.
             wanted = some if some[0].offset >= self.next_fetch_offset else self._not_yet(some)
             for part in _of_bounded_size(wanted):
@@ -113,11 +113,14 @@ class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's b
         return block_of(form, Place(*self._tp), head, unpacked(head, packed), moment(head.last_ms))
 
 
-def _records_of(batch: Any, topic: str, partition: int) -> Iterator[list[Record]]:
+def _records_of(batch: Any, head: BatchHead, topic: str, partition: int) -> Iterator[list[Record]]:
     """Not all at once: a batch may be compressed, and have any number of records."""
     reading = map(_columns, batch)
+    places = count(head.base)
     while rows := list(islice(reading, RECORDS_AT_ONCE)):
-        yield list(_in_columns(rows, topic, partition))
+        offsets, *columns = zip(*rows, strict=True)
+        by_place = list(islice(places, len(rows)))
+        yield list(_in_columns(topic, partition, by_place if head.is_whole else offsets, *columns))
         # Asked once more after its end, aiokafka's iterator would read on behind it.
         if len(rows) < RECORDS_AT_ONCE:
             return
@@ -139,9 +142,16 @@ def _of_bounded_size(records: list[Record]) -> Iterator[list[Record]]:
     yield from [part] if part else []
 
 
-def _in_columns(rows: Sequence[tuple[Any, ...]], topic: str, partition: int) -> Iterator[Record]:
+def _in_columns(
+    topic: str,
+    partition: int,
+    offsets: Iterable[int],
+    keys: Iterable[Any],
+    values: Iterable[Any],
+    headers: Iterable[Any],
+    stamps: Iterable[int],
+) -> Iterator[Record]:
     """One step of Python per record would cost as much as decoding it."""
-    offsets, keys, values, headers, stamps = zip(*rows, strict=True)
     columns = (
         repeat(topic),
         repeat(partition),

@@ -90,8 +90,8 @@ class Block(Sequence[Record]):
 
 def may_be_plain(form: RecordForm, head: BatchHead) -> bool:
     """Whether a batch is worth a look: neither small nor huge, without gaps, and of one time, which the broker gave it."""
-    is_whole = head.last_delta + 1 == head.records and not head.is_control
-    return is_whole and head.has_append_time and form.least_records <= head.records <= MOST_RECORDS
+    is_in_columns = head.is_whole and head.has_append_time and not head.is_control
+    return is_in_columns and form.least_records <= head.records <= MOST_RECORDS
 
 
 def block_of(

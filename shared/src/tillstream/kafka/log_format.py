@@ -64,6 +64,12 @@ class BatchHead(NamedTuple):
         return bool(self.attributes & _APPEND_TIME)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether none of its records was taken away. Then a record's place says its offset, and what the record says of it
+        itself does not count: of what is not compressed, a broker believes the sender."""
+        return self.last_delta + 1 == self.records
+
+    @property
     def next_offset(self) -> int:
         """What comes behind the batch, also where it has lost its last records."""
         return self.base + self.last_delta + 1
@@ -162,8 +168,9 @@ def _read_batch(head: BatchHead, batch: bytes) -> Iterator[LoggedRecord]:
     if head.is_control:
         return
     reader = _Reader(data)
-    for _ in range(head.records):
-        yield reader.record(head.base, head.first_ms, head.last_ms if head.has_append_time else None)
+    for place in range(head.records):
+        record = reader.record(head.base, head.first_ms, head.last_ms if head.has_append_time else None)
+        yield record._replace(offset=head.base + place) if head.is_whole else record
 
 
 class _Reader:

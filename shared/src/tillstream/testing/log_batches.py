@@ -7,12 +7,12 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c
+from aiokafka.record.util import calc_crc32c, decode_varint
 
 from tillstream.contracts.entities import Entity
 from tillstream.contracts.envelope import headers_for
 from tillstream.contracts.plain_columns import EVENT_FORM, PlainColumns, plain_columns
-from tillstream.kafka.log_columns import Block, block_of, may_be_plain
+from tillstream.kafka.log_columns import Block, block_of, may_be_plain, written_number
 from tillstream.kafka.log_format import unpacked, whole_batches
 from tillstream.kafka.records import Headers, Place
 from tillstream.testing.builders import ACCEPTED_AT, MESSAGE_ID, UTC_ZONE
@@ -25,6 +25,7 @@ _BATCH_BYTES = 2**24
 _FORMAT, _NO_PRODUCER, _NO_EPOCH = 2, -1, -1
 _LENGTH_AT, _CRC_AT, _SUMMED_FROM, _ATTRIBUTES_AT = 8, 17, 21, 22
 _LENGTH_FROM = 12
+_DELTA_AT = 2  # in a record's body, behind its attributes and a time of one byte: the batch's own
 
 
 class ToLog(NamedTuple):
@@ -54,6 +55,17 @@ def log_batch(records: Sequence[ToLog], *, base: int = 0, codec: int = 0, flags:
     pack_into(">q", batch, 0, base)
     batch[_ATTRIBUTES_AT] |= flags
     return sealed(bytes(batch))
+
+
+def lying_batch(records: Sequence[ToLog], deltas: Sequence[int], *, flags: int = APPEND_TIME) -> bytes:
+    """The same, at offset 0 and not compressed, whose records say of themselves that they lie so far (≥ 0) behind it."""
+    written = bytearray()
+    for record, delta in zip(records, deltas, strict=True):
+        alone = bytearray(log_batch([record])[RECORDS_FROM:])
+        _, at = decode_varint(alone)
+        body = alone[at : at + _DELTA_AT] + written_number(delta) + alone[at + _DELTA_AT + 1 :]
+        written += written_number(len(body)) + body
+    return sealed(log_batch(records, flags=flags)[:RECORDS_FROM] + bytes(written))
 
 
 def sealed(batch: bytes) -> bytes:

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import override
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from support.kafka import KafkaServer
 from tillstream.contracts.parts import parts_of
@@ -15,7 +18,7 @@ from tillstream.kafka.log_columns import Block
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Outgoing, Place, Record
 from tillstream.kafka.topics import ensure_topics
-from tillstream.testing.log_batches import plain_event
+from tillstream.testing.log_batches import lying_batch, plain_event
 from tillstream.testing.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -70,6 +73,38 @@ async def fetch_all(
 
 def offsets(fetched: Sequence[Sequence[Record]]) -> list[int]:
     return [record.offset for records in fetched for record in records]
+
+
+class Ready(BatchBuilder):  # type: ignore[misc] # aiokafka's classes have no types
+    """A batch that was built elsewhere."""
+
+    def __init__(self, batch: bytes) -> None:
+        super().__init__(len(batch), 0)
+        assert self.append(timestamp=None, key=None, value=b"") is not None, "or it would not be sent"
+        self._ready = bytearray(batch)
+
+    @override
+    def _build(self) -> bytearray:
+        return self._ready
+
+
+async def test_offsets_that_a_sender_makes_up_are_not_believed(
+    consumer: AioConsumer, place: Place, kafka_server: KafkaServer
+) -> None:
+    """A broker takes them, of what is not compressed: the records behind them would be passed over, or be thought gone."""
+    records = [plain_event(number) for number in range(3)]
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_server.bootstrap)
+    await producer.start()
+    try:
+        for deltas in ([0, 1, 5_000], [0, 0, 0], [0, 1, 2]):
+            batch = Ready(lying_batch(records, deltas, flags=0))
+            await (await producer.send_batch(batch, place.topic, partition=place.partition))
+    finally:
+        await producer.stop()
+    consumer.seek(place, COUNT)
+    fetched = await fetch_all(consumer, 9)
+    assert offsets(fetched) == list(range(COUNT, COUNT + 9))
+    assert [record.value for part in fetched for record in part] == [record.value for record in records] * 3
 
 
 async def test_plain_batches_come_in_columns_and_the_others_one_by_one(

@@ -1,6 +1,7 @@
 """What aiokafka's fetcher hands out once it was told to: our records, in its own order and from its own positions."""
 
 from collections.abc import Sequence
+from struct import pack_into
 
 import pytest
 from aiokafka import TopicPartition
@@ -17,12 +18,23 @@ from tillstream.kafka.aio_records import (
     moment,
 )
 from tillstream.kafka.log_columns import Block
+from tillstream.kafka.log_format import read_stretch
 from tillstream.kafka.records import Record
-from tillstream.testing.log_batches import CONTROL, STAMP_MS, ZSTD, ToLog, log_batch, plain_event
+from tillstream.testing.log_batches import (
+    CONTROL,
+    STAMP_MS,
+    ZSTD,
+    ToLog,
+    log_batch,
+    lying_batch,
+    plain_event,
+    sealed,
+)
 
 pytestmark = pytest.mark.unit
 
 VALUE = b"v"
+LAST_DELTA_AT = 23  # bytes from a batch's begin
 PLAIN = [plain_event(number) for number in range(30)]
 
 
@@ -92,6 +104,33 @@ def test_a_fetch_from_the_middle_of_a_plain_batch_gets_the_rest_of_it() -> None:
 def test_another_topic_has_no_form() -> None:
     [part] = read([log_batch(PLAIN)])
     assert type(part) is list
+
+
+@pytest.mark.parametrize(
+    "deltas", [[0] * 300, [*range(299), 5_000], [5_000, *range(299)], range(299, -1, -1)]
+)
+@pytest.mark.parametrize("begin", [0, 1, RECORDS_AT_ONCE + 1])
+def test_an_offset_is_where_the_broker_has_put_a_record_whatever_its_sender_says(
+    deltas: Sequence[int], begin: int
+) -> None:
+    """Else some would be taken for others, or be passed over, or all that follows for gone."""
+    batch = lying_batch([plain_event(number) for number in range(300)], deltas)
+    reading = read([batch], begin, EVENTS_TOPIC)
+    records = [record for part in reading for record in part]
+    assert [record.offset for record in records] == list(range(begin, 300))
+    assert [record.value for record in records] == [plain_event(at).value for at in range(begin, 300)]
+    assert reading.next_fetch_offset == 300
+    stretch = read_stretch(batch, begin)
+    assert [(each.offset, each.value) for each in stretch.records] == [
+        (record.offset, record.value) for record in records
+    ]
+
+
+def test_what_is_left_of_a_batch_keeps_its_offsets() -> None:
+    compacted = bytearray(lying_batch(PLAIN[:3], [2, 5, 9]))
+    pack_into(">i", compacted, LAST_DELTA_AT, 11)
+    batch = sealed(bytes(compacted))
+    assert offsets(read([batch], 3)) == [each.offset for each in read_stretch(batch, 3).records] == [5, 9]
 
 
 def test_the_brokers_own_notes_are_passed_over() -> None:
