@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 from typing import overload, override
@@ -50,7 +51,7 @@ class AppliedColumns(Sequence[Applied]):
         place = range(len(self))[index]
         return self._applied(place, self._messages[place])
 
-    @property
+    @cached_property
     def one_by_one(self) -> list[Applied]:
         """All but those events in columns that were simply stored."""
         return [self[place] for place in self._verdicts]

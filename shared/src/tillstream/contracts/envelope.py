@@ -20,8 +20,8 @@ from tillstream.errors import MalformedJson
 
 DEFAULT_SOURCE = "shop"
 DEFAULT_SOURCE_HEADER = DEFAULT_SOURCE.encode()
+SOURCE_BYTES = MAX_TEXT_CHARS * 4  # at most: a character of UTF-8 has four
 _SOURCES_KEPT = 1_024
-_SOURCE_BYTES = MAX_TEXT_CHARS * 4  # a character of UTF-8 has four bytes at most
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/json")
 _TYPE_OF = {entity: ("ce_type", f"shop.{entity.value}.v1".encode()) for entity in Entity}
@@ -129,7 +129,7 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
 def source_of(value: bytes | None) -> str | None:
     """The source that a header names, or None where it cannot be one."""
     # Looked at before it is remembered: else a thousand headers of a megabyte would be, too.
-    return None if value is not None and len(value) > _SOURCE_BYTES else _source_of(value)
+    return None if value is not None and len(value) > SOURCE_BYTES else _source_of(value)
 
 
 @lru_cache(maxsize=_SOURCES_KEPT)

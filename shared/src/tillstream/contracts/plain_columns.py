@@ -11,17 +11,24 @@ from typing import get_args, overload, override
 from zoneinfo import ZoneInfo
 
 from tillstream.contracts.entities import EVENTS_TOPIC
-from tillstream.contracts.envelope import RecordLike, source_of
-from tillstream.contracts.plain_events import AHEAD_US, EARLIEST_US, PlainEvent, PlainForm, acceptance_of
+from tillstream.contracts.envelope import SOURCE_BYTES, RecordLike, source_of
+from tillstream.contracts.plain_events import (
+    AHEAD_US,
+    EARLIEST_US,
+    ID_BYTES,
+    ID_CHARS,
+    PlainEvent,
+    PlainForm,
+    acceptance_of,
+)
 from tillstream.contracts.record_forms import HeaderForm, RecordColumns, RecordForm
-from tillstream.contracts.rules import MAX_ID, MAX_TEXT_CHARS, EventTypeName
+from tillstream.contracts.rules import MAX_ID, EventTypeName
 
 _HEX = b"[0-9a-f]"
 _UUID = b"%s{8}-%s{4}-%s{4}-%s{4}-%s{12}" % ((_HEX,) * 5)
 _KEY = b"[1-9][0-9]{0,18}"
 _TIME = b"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
-_ID_SIZE, _MOMENT_SIZE = 36, 27
-_SOURCE_SIZE = MAX_TEXT_CHARS * 4  # a character of UTF-8 has four bytes at most
+_MOMENT_BYTES = 27
 
 EVENT_FORM = RecordForm(
     key=_KEY,
@@ -32,10 +39,10 @@ EVENT_FORM = RecordForm(
     % (_UUID, _KEY, _KEY, _TIME),
     headers=(
         HeaderForm("ce_specversion", rb"1\.0", size=3),
-        HeaderForm("ce_id", _UUID, size=_ID_SIZE),
+        HeaderForm("ce_id", _UUID, size=ID_CHARS),
         HeaderForm("ce_type", rb"shop\.event\.v1", size=13),
-        HeaderForm("ce_source", rb"[^\x00-\x1f]{1,%d}" % _SOURCE_SIZE),
-        HeaderForm("ce_time", rb"%s\.[0-9]{6}Z" % _TIME, size=_MOMENT_SIZE, is_kept=True),
+        HeaderForm("ce_source", rb"[^\x00-\x1f]{1,%d}" % SOURCE_BYTES),
+        HeaderForm("ce_time", rb"%s\.[0-9]{6}Z" % _TIME, size=_MOMENT_BYTES, is_kept=True),
         HeaderForm("ce_sequence", rb"[0-9]{1,18}"),
         HeaderForm("content-type", rb"application/json", size=16),
     ),
@@ -47,7 +54,6 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 _since_epoch: Callable[[datetime], timedelta] = attrgetter("__rsub__")(_EPOCH)
 _in_microseconds: Callable[[timedelta], int] = attrgetter("__rfloordiv__")(_MICROSECOND)
 _TYPES = {name.encode(): name for name in get_args(EventTypeName)}
-_ID_BYTES = 16
 
 
 class PlainColumns(Sequence[PlainEvent]):
@@ -223,7 +229,7 @@ def plain_columns(records: RecordColumns, shop_timezone: ZoneInfo) -> PlainColum
 def _ids(texts: Sequence[bytes]) -> list[bytes]:
     """The bytes of UUIDs, of which the form says what they look like."""
     found = bytes.fromhex(b"".join(texts).replace(b"-", b"").decode())
-    return [found[begin : begin + _ID_BYTES] for begin in range(0, len(found), _ID_BYTES)]
+    return [found[begin : begin + ID_BYTES] for begin in range(0, len(found), ID_BYTES)]
 
 
 def _moments(texts: Sequence[bytes]) -> list[int]:

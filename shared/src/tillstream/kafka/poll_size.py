@@ -34,7 +34,7 @@ class PollSize:
 
     def learn(self, polled: Sequence[Sequence[Record]]) -> int:
         """Bytes of these parts (≥ 1)."""
-        sizes = [part.size if isinstance(part, Block) else bytes_of_all(part) for part in polled]
+        sizes = list(map(_bytes_of, polled))
         self._bytes = max(*sizes, self._bytes // FORGET, 1)
         self._records = max(*map(len, polled), self._records // FORGET, 1)
         return sum(sizes)
@@ -53,7 +53,7 @@ def fitting(parts: Sequence[Sequence[Record]], max_records: int, max_bytes: int)
     """The parts that come before one of the limits is passed. Of the first one, the records until one reaches a limit."""
     kept: list[Sequence[Record]] = []
     for part in parts:
-        size = part.size if isinstance(part, Block) else bytes_of_all(part)
+        size = _bytes_of(part)
         max_records, max_bytes = max_records - len(part), max_bytes - size
         if max_records < 0 or max_bytes < 0:
             return kept or [_cut(part, max_records + len(part), max_bytes + size)]
@@ -78,3 +78,7 @@ def _cut(part: Sequence[Record], max_records: int, max_bytes: int) -> Sequence[R
     sizes = accumulate(map(bytes_of, part))
     count = next((at for at, size in enumerate(sizes, 1) if size >= max_bytes), len(part))
     return part[: min(count, max_records)]
+
+
+def _bytes_of(part: Sequence[Record]) -> int:
+    return part.size if isinstance(part, Block) else bytes_of_all(part)
