@@ -14,6 +14,7 @@ from support.postgres import Database
 from tillstream.apply.applied import Applied
 from tillstream.apply.applied_columns import AppliedColumns
 from tillstream.apply.engine import Engine
+from tillstream.apply.sweep import Sweeper
 from tillstream.contracts.entities import EVENTS_TOPIC, Entity
 from tillstream.contracts.envelope import read_record
 from tillstream.contracts.messages import Message
@@ -193,6 +194,27 @@ async def test_parents_in_the_same_batch_are_there_for_events_in_columns(session
     assert isinstance(applied, AppliedColumns)
     assert [each.message for each in applied.one_by_one] == PARENTS[:1]
     assert applied.stored_by_moment() == {ACCEPTED_AT: 1}
+
+
+async def test_an_event_beside_columns_is_told_and_counted_once(session: Connect) -> None:
+    conn = await session()
+    await run(conn, PARENTS)
+    events = in_columns([block_in([plain_event(1, user_id="1", product_id="")], Place(EVENTS_TOPIC, 0))])
+    beside = make(Entity.EVENT, event(1), number=24)
+    applied = await run(conn, joined([events, [beside]]))
+    assert isinstance(applied, AppliedColumns)
+    assert [(each.message, each.outcome) for each in applied.one_by_one] == [(beside, OutcomeKind.STORED)]
+    assert applied.stored_by_moment() == {ACCEPTED_AT: 1}
+
+
+async def test_a_parent_beside_columns_wakes_what_waits_for_it(session: Connect) -> None:
+    conn = await session()
+    await run(conn, [make(Entity.EVENT, event(1), number=24)])
+    events = in_columns([block_in([plain_event(1, user_id="1", product_id="")], Place(EVENTS_TOPIC, 0))])
+    stored = await run(conn, joined([events, PARENTS]))
+    assert isinstance(stored, AppliedColumns)
+    woken = await Sweeper(Engine()).wake(conn, stored)
+    assert [each.outcome for each in woken] == [OutcomeKind.STORED]
 
 
 async def test_an_id_that_stands_in_columns_and_beside_them_is_a_conflict(session: Connect) -> None:

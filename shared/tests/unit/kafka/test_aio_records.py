@@ -130,11 +130,16 @@ def test_what_is_left_of_a_batch_keeps_its_offsets() -> None:
     compacted = bytearray(lying_batch(PLAIN[:3], [2, 5, 9]))
     pack_into(">i", compacted, LAST_DELTA_AT, 11)
     batch = sealed(bytes(compacted))
-    assert offsets(read([batch], 3)) == [each.offset for each in read_stretch(batch, 3).records] == [5, 9]
+    reading = read([batch], 3)
+    assert offsets(reading) == [each.offset for each in read_stretch(batch, 3).records] == [5, 9]
+    assert reading.next_fetch_offset == read_stretch(batch, 3).next_offset == 12
 
 
 def test_the_brokers_own_notes_are_passed_over() -> None:
     assert offsets(read([batch_of(1, flags=CONTROL), batch_of(1, 1)])) == [1]
+    reading = read([batch_of(1, flags=CONTROL)])
+    assert offsets(reading) == []
+    assert reading.next_fetch_offset == 1
 
 
 @pytest.mark.parametrize("topic", ["t", EVENTS_TOPIC])

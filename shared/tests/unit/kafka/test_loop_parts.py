@@ -7,6 +7,7 @@ from typing import override
 
 import pytest
 
+from tillstream.contracts.parts import joined
 from tillstream.errors import BrokerUnavailable, DatabaseUnavailable, Misconfigured, Stalled
 from tillstream.kafka.batches import Doubt
 from tillstream.kafka.fence import Move, Position
@@ -17,6 +18,7 @@ from tillstream.kafka.stall import OTHERS_ANSWERED_S, SINGLE_PLACE_FACTOR, Stall
 from tillstream.kafka.steps import BatchResult
 from tillstream.kafka.waiting import Backoff, Outages
 from tillstream.kafka.watch import LoopWatch
+from tillstream.testing.log_batches import block_in, plain_event
 from tillstream.testing.waiting import eventually
 
 pytestmark = pytest.mark.unit
@@ -94,6 +96,28 @@ def test_a_hole_between_neighbours_is_read_again_and_the_next_one_anew() -> None
     assert holdings.expected(fetched[2:]) == (fetched[2:4], {ONE})
     holdings.moved(holdings.moves(fetched[2:4]))
     assert holdings.expected(fetched[4:]) == (fetched[4:], set())
+
+
+def test_parts_of_one_place_follow_each_other_in_columns_or_not() -> None:
+    block = block_in([plain_event(number) for number in range(3)], ONE, 1)
+    fetched = joined([[record(ONE, 0)], block, [record(ONE, 4), record(TWO, 0)]])
+    records, again = held(p1=0, p2=0).expected(fetched)
+    assert records is fetched, "or the parts would be read again"
+    assert not again
+    assert held(p1=0, p2=0).moves(records)[ONE].next == 5
+    records, again = held(p1=2, p2=0).expected(fetched)
+    assert [(each.partition, each.offset) for each in records] == [(1, 2), (1, 3), (1, 4), (2, 0)]
+    assert not again
+
+
+def test_a_hole_before_a_block_is_read_again() -> None:
+    block = block_in([plain_event(number) for number in range(3)], ONE, 2)
+    holdings = held(p1=0)
+    fetched = joined([[record(ONE, 0)], block])
+    assert holdings.expected(fetched) == ([record(ONE, 0)], {ONE})
+    holdings.moved(holdings.moves([record(ONE, 0)]))
+    records, again = holdings.expected(block)
+    assert ([each.offset for each in records], again) == ([2, 3, 4], set())
 
 
 def last_seen(at: Position, start: int = 0) -> Holdings:

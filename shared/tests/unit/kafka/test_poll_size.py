@@ -61,8 +61,8 @@ def test_no_block_is_asked_for_that_would_be_more_than_what_is_left() -> None:
     assert (size.parts(400, large.size), size.parts(400, large.size - 1)) == (1, 0)
 
 
-def test_large_headers_count() -> None:
-    polled = [record(1, LARGE), record(1)]
+def test_large_headers_and_keys_count() -> None:
+    polled = [record(1, LARGE), record(1)._replace(key=b"k" * LARGE), record(1)._replace(value=None)]
     assert PollSize().learn([polled]) == sum(map(bytes_of, polled))
 
 

@@ -1,13 +1,15 @@
-"""When the next batch is read: while PostgreSQL is at work, while nobody is, or in the end."""
+"""When the next batch is read (while PostgreSQL is at work, while nobody is, or in the end), and that it is one item for each record."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from tillstream.contracts.parts import parts_of
 from tillstream.kafka.ports import Each
 from tillstream.kafka.read_ahead import AT_WORK_S, ReadAhead
 from tillstream.kafka.records import Record
+from tillstream.testing.builders import ACCEPTED_AT
 from tillstream.testing.waiting import eventually
 
 pytestmark = pytest.mark.unit
@@ -27,7 +29,7 @@ class Log:
         records: list[Record] = []
         for _ in range(PARTS):
             self.handed_out += 1
-            part = [Record("t", 0, self.handed_out, None, b"", (), None)]  # type: ignore[arg-type] # nobody asks when
+            part = [Record("t", 0, self.handed_out, None, b"", (), ACCEPTED_AT)]
             records += part
             await each(part)
         return records
@@ -81,3 +83,44 @@ async def test_it_is_read_in_the_end_though_postgresql_is_never_at_work_for_long
     with ahead.applying():
         ahead.begin()
         await eventually(lambda: log.handed_out == PARTS)
+
+
+RECORDS = [Record("t", 0, offset, None, b"%d" % offset, (), ACCEPTED_AT) for offset in range(5)]
+
+
+def nothing_under_way() -> float:
+    return 0.0
+
+
+def in_one_list(records: Sequence[Record]) -> Sequence[int]:
+    return [record.offset for record in records]
+
+
+def in_columns(records: Sequence[Record]) -> Sequence[int]:
+    return range(records[0].offset, records[-1].next_offset)
+
+
+@pytest.mark.parametrize("read", [in_one_list, in_columns])
+@pytest.mark.parametrize("kept", [0, 2, 3, 4, 5])
+async def test_what_a_fetch_reads_but_leaves_behind_is_forgotten(
+    read: Callable[[Sequence[Record]], Sequence[int]], kept: int
+) -> None:
+    """Else it would be applied with this batch, and again with the next."""
+
+    async def fetch(each: Each) -> Sequence[Record]:
+        await each(RECORDS[:3])
+        await each(RECORDS[3:])
+        return RECORDS[:kept]
+
+    fetched = await ReadAhead(fetch, read, nothing_under_way).next()
+    assert list(fetched.items) == [record.offset for record in fetched.records] == list(range(kept))
+
+
+async def test_parts_stay_parts() -> None:
+    async def fetch(each: Each) -> Sequence[Record]:
+        await each(RECORDS[:3])
+        await each(RECORDS[3:])
+        return RECORDS
+
+    fetched = await ReadAhead(fetch, in_columns, nothing_under_way).next()
+    assert parts_of(fetched.items) == [range(3), range(3, 5)]
