@@ -12,13 +12,12 @@ from operator import attrgetter
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka import errors as kafka
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from tillstream.contracts.record_forms import RecordForm
 from tillstream.kafka.log_columns import Block, block_of, may_be_plain
-from tillstream.kafka.log_format import BatchHead, begins_with_a_batch, unpacked, whole_batches
+from tillstream.kafka.log_format import BatchHead, begins_with_a_batch, opened, unpacked, whole_batches
 from tillstream.kafka.records import Place, Record, bytes_of, bytes_of_all
 
 MS = 1_000
@@ -80,22 +79,20 @@ class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's b
     def _unpack_records(self) -> Iterator[Sequence[Record]]:
         """`next_fetch_offset` stands behind each part before it is handed out: aiokafka goes on from there."""
         for head, packed in whole_batches(self._records.data):
-            block = self._block(head, packed)
+            data = unpacked(head, packed)
+            block = self._block(head, data)
             if block is not None:
                 self.next_fetch_offset = block.next_offset
                 yield block
             else:
-                yield from self._one_by_one(head, packed)
+                yield from self._one_by_one(head, opened(head, packed, data))
             # Compaction may have taken its last records.
             self.next_fetch_offset = max(self.next_fetch_offset, head.next_offset)
 
-    def _one_by_one(self, head: BatchHead, packed: bytes) -> Iterator[list[Record]]:
-        batch = DefaultRecordBatch(packed)
-        if not batch.validate_crc():
-            raise kafka.CorruptRecordException(f"Invalid CRC - {self._tp}")
+    def _one_by_one(self, head: BatchHead, batch: bytes) -> Iterator[list[Record]]:
         if head.is_control:  # the broker's own notes
             return
-        for some in _records_of(batch, head, *self._tp):
+        for some in _records_of(DefaultRecordBatch(batch), head, *self._tp):
             # A broker sends the whole batch that has the offset.
             wanted = some if some[0].offset >= self.next_fetch_offset else self._not_yet(some)
             for part in _of_bounded_size(wanted):
@@ -105,12 +102,12 @@ class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's b
     def _not_yet(self, records: list[Record]) -> list[Record]:
         return [record for record in records if record.offset >= self.next_fetch_offset]
 
-    def _block(self, head: BatchHead, packed: bytes) -> Block | None:
+    def _block(self, head: BatchHead, data: bytes) -> Block | None:
         """The whole batch in columns, where the fetch goes on at its begin and each record has the plain form."""
         form = self._value_deserializer.of(self._tp.topic) if self._value_deserializer else None
         if form is None or head.base < self.next_fetch_offset or not may_be_plain(form, head):
             return None
-        return block_of(form, Place(*self._tp), head, unpacked(head, packed), moment(head.last_ms))
+        return block_of(form, Place(*self._tp), head, data, moment(head.last_ms))
 
 
 def _records_of(batch: Any, head: BatchHead, topic: str, partition: int) -> Iterator[list[Record]]:

@@ -4,14 +4,14 @@ aiokafka's own reader gives up on a header whose name is not UTF-8, which a brok
 slower and reads it. The format: https://kafka.apache.org/documentation/#recordbatch
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from struct import Struct
 from typing import Any, NamedTuple
 
-from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.util import calc_crc32c, decode_varint
 
+from tillstream.kafka.codecs import unpack
 from tillstream.kafka.records import Headers
 
 # Base offset, length, leader epoch, magic, CRC, attributes, last offset's delta, first and last time in ms, producer's id
@@ -19,15 +19,9 @@ from tillstream.kafka.records import Headers
 _HEAD = Struct(">qiibIhiqqqhii")
 _LENGTH_ENDS_AT = 12  # bytes; the length counts what comes after it
 _SUMMED_FROM = 21  # bytes: the CRC covers everything behind itself
+_CODEC_AT = 22  # bytes: the lower half of the attributes
 _FORMAT = 2
 _CODEC, _APPEND_TIME, _CONTROL = 0x07, 0x08, 0x20  # bits of the attributes
-_DECODE: dict[int, Callable[[Any], Any]] = {
-    0: bytes,
-    1: gzip_decode,
-    2: snappy_decode,
-    3: lz4_decode,
-    4: zstd_decode,
-}
 
 
 class LoggedRecord(NamedTuple):
@@ -152,10 +146,16 @@ def unpacked(head: BatchHead, batch: bytes) -> bytes:
     """The records of a batch, one after the other. Raises CorruptRecordException, UnsupportedCodecError."""
     if calc_crc32c(batch[_SUMMED_FROM:]) != head.crc:
         raise CorruptRecordException("A record batch has another checksum than it says.")
-    decode = _DECODE.get(head.attributes & _CODEC)
-    if decode is None:
-        raise UnsupportedCodecError(f"Compression {head.attributes & _CODEC} is not known.")
-    return bytes(decode(batch[_HEAD.size :]))
+    return unpack(head.attributes & _CODEC, batch[_HEAD.size :])
+
+
+def opened(head: BatchHead, batch: bytes, data: bytes) -> bytes:
+    """The same batch with its records, `data`, as they are. Its length and its checksum are not those that it states then."""
+    if not head.attributes & _CODEC:
+        return batch
+    bare = bytearray(batch[: _HEAD.size])
+    bare[_CODEC_AT] &= ~_CODEC
+    return bytes(bare) + data
 
 
 def read_body(data: bytes) -> Body:

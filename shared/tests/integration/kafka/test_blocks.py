@@ -1,12 +1,13 @@
 """Records in columns from a real broker: the same records, wherever a fetch begins and however little it may bring."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import override
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.codec import gzip_encode, lz4_encode
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from support.kafka import KafkaServer
@@ -18,7 +19,7 @@ from tillstream.kafka.log_columns import Block
 from tillstream.kafka.rebalance import Rebalance
 from tillstream.kafka.records import Outgoing, Place, Record
 from tillstream.kafka.topics import ensure_topics
-from tillstream.testing.log_batches import lying_batch, plain_event
+from tillstream.testing.log_batches import RECORDS_FROM, log_batch, lying_batch, plain_event, sealed
 from tillstream.testing.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -88,23 +89,49 @@ class Ready(BatchBuilder):  # type: ignore[misc] # aiokafka's classes have no ty
         return self._ready
 
 
+async def send_ready(server: KafkaServer, place: Place, batches: Sequence[bytes]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=server.bootstrap)
+    await producer.start()
+    try:
+        for batch in batches:
+            await (await producer.send_batch(Ready(batch), place.topic, partition=place.partition))
+    finally:
+        await producer.stop()
+
+
 async def test_offsets_that_a_sender_makes_up_are_not_believed(
     consumer: AioConsumer, place: Place, kafka_server: KafkaServer
 ) -> None:
     """A broker takes them, of what is not compressed: the records behind them would be passed over, or be thought gone."""
     records = [plain_event(number) for number in range(3)]
-    producer = AIOKafkaProducer(bootstrap_servers=kafka_server.bootstrap)
-    await producer.start()
-    try:
-        for deltas in ([0, 1, 5_000], [0, 0, 0], [0, 1, 2]):
-            batch = Ready(lying_batch(records, deltas, flags=0))
-            await (await producer.send_batch(batch, place.topic, partition=place.partition))
-    finally:
-        await producer.stop()
+    lies = [[0, 1, 5_000], [0, 0, 0], [0, 1, 2]]
+    await send_ready(kafka_server, place, [lying_batch(records, deltas, flags=0) for deltas in lies])
     consumer.seek(place, COUNT)
     fetched = await fetch_all(consumer, 9)
     assert offsets(fetched) == list(range(COUNT, COUNT + 9))
     assert [record.value for part in fetched for record in part] == [record.value for record in records] * 3
+
+
+@pytest.mark.parametrize(("codec", "encode"), [(1, gzip_encode), (3, lz4_encode)])
+@pytest.mark.parametrize("value", [None, b"{"])
+async def test_rubbish_behind_what_is_packed_holds_nothing_up(
+    consumer: AioConsumer,
+    place: Place,
+    kafka_server: KafkaServer,
+    codec: int,
+    encode: Callable[[bytes], bytes],
+    value: bytes | None,
+) -> None:
+    """A broker takes it: Java's readers stop at the end of the stream. So it does in columns, and with an odd record among them."""
+    records = [plain_event(number) for number in range(20)]
+    records[7] = records[7]._replace(value=value or records[7].value)
+    plain = log_batch(records, flags=codec)
+    packed = plain[:RECORDS_FROM] + encode(plain[RECORDS_FROM:]) + b"rubbish" * 7
+    await send_ready(kafka_server, place, [sealed(packed), log_batch(records, flags=0)])
+    consumer.seek(place, COUNT)
+    fetched = await fetch_all(consumer, 40)
+    assert offsets(fetched) == list(range(COUNT, COUNT + 40))
+    assert [record.value for part in fetched for record in part] == [record.value for record in records] * 2
 
 
 async def test_plain_batches_come_in_columns_and_the_others_one_by_one(

@@ -1,0 +1,93 @@
+"""Unpacks batches as leniently as a broker does, which takes them by Java's rules.
+
+aiokafka's functions raise on rubbish behind the end of what is packed, on a second stream behind the first, and on a sum over
+the content that is wrong. A broker takes all that without a word, and one such batch would hold up its partition for ever.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from struct import Struct, error
+
+import cramjam
+from aiokafka.codec import lz4_decode, snappy_decode, zstd_decode
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+
+_GZIP = zlib.MAX_WBITS | 16  # a header and a sum around it
+# https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
+_LZ4_FLAGS_AT, _LZ4_SIZES_AT, _LZ4_HEAD_BYTES = 4, 5, 7
+_LZ4_DICTIONARY, _LZ4_CONTENT_SIZE, _LZ4_BLOCK_SUMS, _LZ4_INDEPENDENT = 0x01, 0x08, 0x10, 0x20
+_LZ4_AS_IS, _LZ4_SUM_BYTES = 0x8000_0000, 4
+_LZ4_SIZE = Struct("<I")
+# Four sizes, each four times the one before: the first of them has number 4.
+_LZ4_FIRST_SIZE, _LZ4_FIRST_BYTES = 4, 64 * 1024
+# Streams of Snappy as Java writes them: https://github.com/xerial/snappy-java
+_SNAPPY_MAGIC, _SNAPPY_HEAD_BYTES = b"\x82SNAPPY\x00", 16
+_SNAPPY_SIZE = Struct(">i")
+_SOMETHING_ELSE = (cramjam.DecompressionError, zlib.error, error, ValueError, IndexError, EOFError)
+
+
+def unpack(codec: int, data: bytes) -> bytes:
+    """What is packed by the codec of this number. Raises CorruptRecordException, UnsupportedCodecError."""
+    decode = _DECODE.get(codec)
+    if decode is None:
+        raise UnsupportedCodecError(f"Compression {codec} is not known.")
+    try:
+        return decode(data)
+    except _SOMETHING_ELSE as problem:
+        raise CorruptRecordException(f"A record batch cannot be unpacked: {problem}") from problem
+
+
+def _gzip(data: bytes) -> bytes:
+    found: list[bytes] = []
+    rest = data
+    while rest or not found:
+        member = zlib.decompressobj(_GZIP)
+        try:
+            found.append(member.decompress(rest))
+        except zlib.error:
+            if not found:
+                raise
+            break
+        if not member.eof:
+            raise EOFError("it is cut off")
+        rest = member.unused_data
+    return b"".join(found)
+
+
+def _lz4(data: bytes) -> bytes:
+    flags = data[_LZ4_FLAGS_AT]
+    if not flags & _LZ4_INDEPENDENT or flags & _LZ4_DICTIONARY:
+        return bytes(lz4_decode(data))  # Java cannot read these, so no broker takes them
+    most = _LZ4_FIRST_BYTES << 2 * ((data[_LZ4_SIZES_AT] >> 4 & 7) - _LZ4_FIRST_SIZE)
+    room = bytearray(most)
+    at = _LZ4_HEAD_BYTES + (8 if flags & _LZ4_CONTENT_SIZE else 0)
+    found: list[bytes] = []
+    while stated := _LZ4_SIZE.unpack_from(data, at)[0]:
+        size = stated & ~_LZ4_AS_IS
+        begin, at = at + _LZ4_SIZE.size, at + _LZ4_SIZE.size + size
+        if at > len(data):
+            raise EOFError("it is cut off")
+        block = data[begin:at]
+        if not stated & _LZ4_AS_IS:
+            block = bytes(room[: cramjam.lz4.decompress_block_into(block, room, most)])
+        found.append(block)
+        at += _LZ4_SUM_BYTES if flags & _LZ4_BLOCK_SUMS else 0
+    return b"".join(found)
+
+
+def _snappy(data: bytes) -> bytes:
+    if not data.startswith(_SNAPPY_MAGIC):
+        return bytes(snappy_decode(data))
+    found: list[bytes] = []
+    at = 0
+    while at < len(data):
+        if data.startswith(_SNAPPY_MAGIC, at):
+            at += _SNAPPY_HEAD_BYTES
+            continue
+        [size] = _SNAPPY_SIZE.unpack_from(data, at)
+        begin, at = at + _SNAPPY_SIZE.size, at + _SNAPPY_SIZE.size + max(size, 0)
+        found.append(bytes(cramjam.snappy.decompress_raw(data[begin:at])))
+    return b"".join(found)
+
+
+_DECODE: Mapping[int, Callable[[bytes], bytes]] = {0: bytes, 1: _gzip, 2: _snappy, 3: _lz4, 4: zstd_decode}

@@ -1,0 +1,65 @@
+"""What a broker takes can be unpacked, and what cannot is told as that."""
+
+from collections.abc import Callable, Mapping
+
+import cramjam
+import pytest
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tillstream.kafka.codecs import unpack
+from tillstream.testing.strategies import QUICK
+
+pytestmark = pytest.mark.unit
+
+ENCODE: Mapping[int, Callable[[bytes], bytes]] = {
+    0: bytes,
+    1: gzip_encode,
+    2: snappy_encode,
+    3: lz4_encode,
+    4: zstd_encode,
+}
+GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
+RUBBISH = b"\xffrubbish"
+CONTENT = b"".join(b"%d," % number for number in range(40_000))
+
+
+@given(st.sampled_from(range(5)), st.binary(max_size=300), st.integers(1, 2_000))
+@QUICK
+def test_what_was_packed_comes_out(codec: int, data: bytes, times: int) -> None:
+    assert unpack(codec, ENCODE[codec](data * times)) == data * times
+
+
+@pytest.mark.parametrize("codec", [GZIP, LZ4])
+@pytest.mark.parametrize("rubbish", [RUBBISH, bytes(40), b"\xff" * 40])
+def test_what_stands_behind_the_end_does_not_count(codec: int, rubbish: bytes) -> None:
+    assert unpack(codec, ENCODE[codec](CONTENT) + rubbish) == CONTENT
+
+
+@pytest.mark.parametrize("codec", [GZIP, SNAPPY, ZSTD])
+def test_streams_behind_each_other_are_one(codec: int) -> None:
+    assert unpack(codec, ENCODE[codec](CONTENT) + ENCODE[codec](b"more")) == CONTENT + b"more"
+
+
+def test_a_sum_over_the_content_does_not_count_for_lz4() -> None:
+    """Java does not look at it."""
+    compressor = cramjam.lz4.Compressor(block_linked=False, content_checksum=True)
+    compressor.compress(CONTENT)
+    packed = bytes(compressor.finish())
+    assert unpack(LZ4, packed) == CONTENT
+    assert unpack(LZ4, packed[:-4] + b"none") == CONTENT
+
+
+@given(st.sampled_from(range(1, 5)), st.integers(0, 400), st.binary(max_size=8))
+@QUICK
+def test_what_cannot_be_unpacked_is_corrupt(codec: int, kept: int, put: bytes) -> None:
+    spoilt = ENCODE[codec](CONTENT)[:kept] + put
+    with pytest.raises(CorruptRecordException):
+        unpack(codec, spoilt)
+
+
+def test_a_codec_that_does_not_exist_is_named() -> None:
+    with pytest.raises(UnsupportedCodecError, match="7"):
+        unpack(7, b"")
