@@ -52,6 +52,13 @@ def test_a_sum_over_the_content_does_not_count_for_lz4() -> None:
     assert unpack(LZ4, packed[:-4] + b"none") == CONTENT
 
 
+def test_an_lz4_frame_may_say_how_much_it_holds() -> None:
+    packed = lz4_encode(CONTENT)
+    magic, flags, sizes, rest = packed[:4], packed[4], packed[5:6], packed[6:]
+    stating = magic + bytes([flags | 0x08]) + sizes + len(CONTENT).to_bytes(8, "little") + rest
+    assert unpack(LZ4, stating) == CONTENT
+
+
 @given(st.sampled_from(range(1, 5)), st.integers(0, 400), st.binary(max_size=8))
 @QUICK
 def test_what_cannot_be_unpacked_is_corrupt(codec: int, kept: int, put: bytes) -> None:
