@@ -9,6 +9,8 @@ from tillstream.kafka.records import Place, Record, bytes_of, bytes_of_all
 # About; a poll and the reading of it take a few milliseconds. In between, whoever applies the batch before can send its
 # next statement: else all of the next would be fetched before PostgreSQL has begun, and nothing would overlap.
 POLL_RECORDS = 250
+# After a time of few records a backlog may come, and each part be a block: as many are read before the rest is cut off.
+MOST_PARTS = 16
 FIRST_GUESS_BYTES = 1024 * 1024  # of a part, before any was seen: the most that a record may have
 FORGET = 8  # how much smaller parts may look from one poll to the next
 
@@ -28,9 +30,8 @@ class PollSize:
         """How many to ask for next; none where one would be more than what is left."""
         if self._records > left_records or self._bytes > left_bytes:
             return 0
-        return max(
-            1, min(POLL_RECORDS // self._records, left_records // self._records, left_bytes // self._bytes)
-        )
+        fitting_parts = min(left_records // self._records, left_bytes // self._bytes)
+        return max(1, min(POLL_RECORDS // self._records, fitting_parts, MOST_PARTS))
 
     def learn(self, polled: Sequence[Sequence[Record]]) -> int:
         """Bytes of these parts (≥ 1)."""

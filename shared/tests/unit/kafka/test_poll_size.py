@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tillstream.kafka.log_columns import Block
-from tillstream.kafka.poll_size import POLL_RECORDS, PollSize, fitting, left_behind, merged
+from tillstream.kafka.poll_size import MOST_PARTS, POLL_RECORDS, PollSize, fitting, left_behind, merged
 from tillstream.kafka.records import Place, Record, bytes_of
 from tillstream.testing.log_batches import blocks_of, log_batch, plain_event
 from tillstream.testing.strategies import QUICK
@@ -39,8 +39,11 @@ def test_the_first_poll_is_for_one_part() -> None:
 def test_of_small_parts_several_come_at_once() -> None:
     size = PollSize()
     for _ in range(4):
-        size.learn([[record(SMALL)] * 5] * size.parts(BATCH_RECORDS, BATCH_BYTES))
-    assert size.parts(BATCH_RECORDS, BATCH_BYTES) == POLL_RECORDS // 5
+        size.learn([[record(SMALL)] * 25] * size.parts(BATCH_RECORDS, BATCH_BYTES))
+    assert size.parts(BATCH_RECORDS, BATCH_BYTES) == POLL_RECORDS // 25
+    for _ in range(4):
+        size.learn([[record(SMALL)]])
+    assert size.parts(BATCH_RECORDS, BATCH_BYTES) == MOST_PARTS
 
 
 def test_large_parts_are_believed_at_once_and_small_ones_step_by_step() -> None:
