@@ -93,7 +93,7 @@ async def test_document_describes_the_upload_with_its_parameters(bench: Bench) -
     }
     diagnosis = operation["responses"]["200"]["content"]["application/json"]
     # FastAPI leaves what is null out of examples.
-    assert set(diagnosis["schema"]["required"]) == {*diagnosis["example"], "error"}
+    assert set(diagnosis["schema"]["required"]) == {*diagnosis["example"], "error", "note"}
     assert "text/csv" in operation["requestBody"]["content"]
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords  # before it is replaced
 from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
 
 from tillstream.contracts.record_forms import RecordForm
 from tillstream.kafka.log_columns import Block, block_of, may_be_plain
@@ -47,10 +49,25 @@ class RecordForms:
 
 
 def hand_out_our_records() -> None:
-    """From now on every consumer of this process gets `Record`s and `Block`s of them. aiokafka has no better place to say
-    so; may be repeated."""
+    """From now on each consumer of this process that is given `RecordForms` gets `Record`s and `Block`s of them; any other one
+    gets what it always got. aiokafka has no better place to say so; may be repeated."""
     fetcher.MemoryRecords = _Batches
-    fetcher.PartitionRecords = _InColumns
+    fetcher.PartitionRecords = _partition_records
+
+
+def _partition_records(
+    partition: TopicPartition,
+    records: "_Batches",
+    aborted: Any,
+    begin: int,
+    key_of: Any,
+    value_of: Any,
+    *rest: Any,
+) -> Any:
+    if isinstance(value_of, RecordForms):
+        return _InColumns(partition, records, aborted, begin, key_of, value_of, *rest)
+    theirs = MemoryRecords(records.data)
+    return PartitionRecords(partition, theirs, aborted, begin, key_of, value_of, *rest)
 
 
 class _Batches:
@@ -66,7 +83,7 @@ class _Batches:
         return len(self.data)
 
 
-class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's base has no types
+class _InColumns(PartitionRecords):  # type: ignore[misc] # aiokafka's base has no types
     """What a broker sent of one partition. Nothing writes transactions to our topics, so none is looked for.
 
     What it hands out are parts of many records: aiokafka counts them, and looks at nothing of them.
@@ -74,6 +91,7 @@ class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's b
 
     next_fetch_offset: int
     _records: _Batches
+    _value_deserializer: RecordForms
     _tp: TopicPartition
 
     def _unpack_records(self) -> Iterator[Sequence[Record]]:
@@ -104,7 +122,7 @@ class _InColumns(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka's b
 
     def _block(self, head: BatchHead, data: bytes) -> Block | None:
         """The whole batch in columns, where the fetch goes on at its begin and each record has the plain form."""
-        form = self._value_deserializer.of(self._tp.topic) if self._value_deserializer else None
+        form = self._value_deserializer.of(self._tp.topic)
         if form is None or head.base < self.next_fetch_offset or not may_be_plain(form, head):
             return None
         return block_of(form, Place(*self._tp), head, data, moment(head.last_ms))

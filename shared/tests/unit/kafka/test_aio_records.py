@@ -155,3 +155,13 @@ def test_a_batch_that_is_cut_off_is_not_there(left: int) -> None:
     hand_out_our_records()
     records = fetcher.MemoryRecords(batch_of(9)[:left])
     assert (records.has_next(), records.size_in_bytes()) == (False, left)
+
+
+def test_a_consumer_that_is_not_ours_gets_what_it_always_got() -> None:
+    hand_out_our_records()
+    records = fetcher.MemoryRecords(log_batch(PLAIN))
+    theirs = fetcher.PartitionRecords(TopicPartition(EVENTS_TOPIC, 3), records, [], 1, None, None, True, 0)
+    found = list(theirs)
+    assert [record.offset for record in found] == list(range(1, 30))
+    assert found[0].value == PLAIN[1].value
+    assert theirs.next_fetch_offset == 30
