@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from file_watcher.abandoned import Abandoned
 from file_watcher.claim import Claimer, ClaimPolicy
 from file_watcher.defaults import Defaults
 from file_watcher.disk_thread import DiskThread
@@ -79,7 +78,7 @@ class App:
             ),
             Stability(settings.file_stable_s, clock),
             stuck,
-            Abandoned(settings.file_alarm_after_s, clock),
+            Stability(settings.file_alarm_after_s, clock),
             self.emitter,
             WatchPolicy(settings.file_source, markers, settings.file_scan_s),
             clock,

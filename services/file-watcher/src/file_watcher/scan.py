@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from file_watcher.markers import Marker, MarkerRule
 from tillstream.contracts.file_names import UNFINISHED_PREFIX, is_unfinished, name_problem
@@ -49,15 +50,22 @@ class Dropped:
         return self.looks == (facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
+class Unfinished(NamedTuple):
+    """A file whose name says that it is still being written; `looks` is the time of its last change, in nanoseconds."""
+
+    place: str
+    looks: int
+
+
 @dataclass(slots=True)
 class Found:
-    """One scan. `passed_over` has a reason for each folder that was not looked into, `unfinished` the time of the last change of
-    each file whose name says that it is still being written; those that begin with a dot are nobody's concern."""
+    """One scan. `passed_over` has a reason for each folder that was not looked into. Unfinished files that begin with a dot are
+    nobody's concern."""
 
     dropped: list[Dropped] = field(default_factory=list)
     lone_markers: list[Path] = field(default_factory=list)
     passed_over: dict[Path, str] = field(default_factory=dict)
-    unfinished: dict[str, int] = field(default_factory=dict)
+    unfinished: list[Unfinished] = field(default_factory=list)
     is_cut_short: bool = False
 
 
@@ -113,7 +121,7 @@ class InputFolder:
                 break
             if is_unfinished(entry.name):
                 if len(found.unfinished) < self._max_names:
-                    found.unfinished[entry.path] = facts.st_ctime_ns
+                    found.unfinished.append(Unfinished(entry.path, facts.st_ctime_ns))
                 continue
             marker = self._markers.read(entry.path, facts)
             if marker is not None:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import structlog
 
-from file_watcher.abandoned import Abandoned
 from file_watcher.claim import Claimer
 from file_watcher.disk_thread import DiskThread
 from file_watcher.emit import Emitter
 from file_watcher.markers import MarkerRule
-from file_watcher.scan import MAX_NAMES, Dropped, Found, InputFolder
+from file_watcher.scan import MAX_NAMES, Dropped, Found, InputFolder, Unfinished
 from file_watcher.stability import Stability
 from file_watcher.stuck import Obstacle, Stuck
 from file_watcher.waiting import Waiting
@@ -48,9 +47,9 @@ class Watch:
         self,
         folders: Folders,
         claimer: Claimer,
-        stability: Stability,
+        stability: Stability[Dropped],
         stuck: Stuck,
-        abandoned: Abandoned,
+        abandoned: Stability[Unfinished],
         emitter: Emitter,
         policy: WatchPolicy,
         clock: Clock,
@@ -183,9 +182,9 @@ class Watch:
                 self._stuck.wait(each.place, Obstacle.NO_MARKER, problem)
             elif each.place not in resting:
                 self._stuck.wait(each.place, Obstacle.CHANGING, "it has not come to rest")
-        for place in self._abandoned.among(found.unfinished):
-            problem = f"for {self._abandoned.after_s:g} s nobody has written to it, and its name is that of an unfinished file"
-            self._stuck.tell(place, Obstacle.UNFINISHED, problem)
+        for left in self._abandoned.stable(found.unfinished):
+            problem = f"for {self._abandoned.stable_s:g} s nobody has written to it, and its name is that of an unfinished file"
+            self._stuck.tell(left.place, Obstacle.UNFINISHED, problem)
         for path in found.lone_markers:
             self._stuck.wait(path, Obstacle.NO_FILE, "there has been no file for it")
         for path, problem in found.passed_over.items():
