@@ -1,7 +1,9 @@
 """A message: one change on its way from a door to the tables."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from struct import Struct
 from typing import Any
 from uuid import UUID
@@ -11,8 +13,9 @@ from tillstream.contracts.reasons import Reason
 
 _VERSION = Struct(">qqq16s")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECONDS_PER_DAY = 86_400
-_MICROSECONDS_PER_SECOND = 1_000_000
+# As functions in C: what is given, less the epoch; what is given, in microseconds.
+_since_epoch: Callable[[datetime], timedelta] = attrgetter("__rsub__")(_EPOCH)
+_in_microseconds: Callable[[timedelta], int] = attrgetter("__rfloordiv__")(timedelta(microseconds=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,12 @@ class Message:
 
 def microseconds(moment: datetime) -> int:
     """Whole microseconds since 1970-01-01T00:00Z, without a detour over floats."""
-    since = moment - _EPOCH
-    return (since.days * _SECONDS_PER_DAY + since.seconds) * _MICROSECONDS_PER_SECOND + since.microseconds
+    return _in_microseconds(moment - _EPOCH)
+
+
+def microseconds_of_all(moments: Iterable[datetime]) -> list[int]:
+    """The same of each, without a step of Python for it."""
+    return list(map(_in_microseconds, map(_since_epoch, moments)))
 
 
 def pack_version(at: datetime, accepted_at: datetime, position: int, message_id: UUID) -> bytes:

@@ -3,23 +3,24 @@
 As in `plain_events`, nothing here decides what is allowed, and a property test holds both against the rules.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import repeat
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import get_args, overload, override
 from zoneinfo import ZoneInfo
 
 from tillstream.contracts.entities import EVENTS_TOPIC
 from tillstream.contracts.envelope import SOURCE_BYTES, RecordLike, source_of
+from tillstream.contracts.messages import microseconds_of_all
 from tillstream.contracts.plain_events import (
     AHEAD_US,
     EARLIEST_US,
-    ID_BYTES,
     ID_CHARS,
     PlainEvent,
     PlainForm,
     acceptance_of,
+    one_by_one,
 )
 from tillstream.contracts.record_forms import HeaderForm, RecordColumns, RecordForm
 from tillstream.contracts.rules import MAX_ID, EventTypeName
@@ -49,10 +50,6 @@ EVENT_FORM = RecordForm(
 )
 PLAIN_FORMS = {EVENTS_TOPIC: EVENT_FORM}
 
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-# As functions in C: what is given, less the epoch; what is given, in microseconds.
-_since_epoch: Callable[[datetime], timedelta] = attrgetter("__rsub__")(_EPOCH)
-_in_microseconds: Callable[[timedelta], int] = attrgetter("__rfloordiv__")(_MICROSECOND)
 _TYPES = {name.encode(): name for name in get_args(EventTypeName)}
 
 
@@ -228,11 +225,9 @@ def plain_columns(records: RecordColumns, shop_timezone: ZoneInfo) -> PlainColum
 
 def _ids(texts: Sequence[bytes]) -> list[bytes]:
     """The bytes of UUIDs, of which the form says what they look like."""
-    found = bytes.fromhex(b"".join(texts).replace(b"-", b"").decode())
-    return [found[begin : begin + ID_BYTES] for begin in range(0, len(found), ID_BYTES)]
+    return one_by_one(bytes.fromhex(b"".join(texts).replace(b"-", b"").decode()))
 
 
 def _moments(texts: Sequence[bytes]) -> list[int]:
     """Microseconds since 1970. Raises ValueError for a day or an hour that does not exist."""
-    moments = map(datetime.fromisoformat, b"\n".join(texts).decode().split("\n"))
-    return list(map(_in_microseconds, map(_since_epoch, moments)))
+    return microseconds_of_all(map(datetime.fromisoformat, b"\n".join(texts).decode().split("\n")))

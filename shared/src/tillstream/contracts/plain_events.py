@@ -24,7 +24,7 @@ from tillstream.contracts.envelope import (
     read_record,
     source_of,
 )
-from tillstream.contracts.messages import Message, microseconds
+from tillstream.contracts.messages import Message, microseconds, microseconds_of_all
 from tillstream.contracts.records import MAX_RECORD_BYTES
 from tillstream.contracts.rules import AHEAD, EARLIEST, MAX_ID, EventTypeName
 
@@ -154,7 +154,12 @@ def _ids(texts: Sequence[str]) -> list[bytes]:
     found = bytes.fromhex(joined.replace("-", ""))
     if len(found) != ID_BYTES * len(texts):  # a further hyphen, or a space, which fromhex passes over
         raise ValueError("an id has other characters between its digits")
-    return [found[begin : begin + ID_BYTES] for begin in range(0, len(found), ID_BYTES)]
+    return one_by_one(found)
+
+
+def one_by_one(ids: bytes) -> list[bytes]:
+    """Each of the ids that lie there end to end, of ID_BYTES."""
+    return [ids[begin : begin + ID_BYTES] for begin in range(0, len(ids), ID_BYTES)]
 
 
 def _moments(texts: Sequence[str]) -> list[int]:
@@ -164,7 +169,7 @@ def _moments(texts: Sequence[str]) -> list[int]:
     if marks is None:
         raise ValueError(f"a time of {length} characters is not in canonical form")
     _check_marks(texts, "".join(texts), length, marks)
-    return list(map(microseconds, map(datetime.fromisoformat, texts)))
+    return microseconds_of_all(map(datetime.fromisoformat, texts))
 
 
 def _check_marks(texts: Sequence[str], joined: str, length: int, marks: dict[int, str]) -> None:
