@@ -38,8 +38,8 @@ class RawRecord(NamedTuple):
 class RawBatch(BatchBuilder):  # type: ignore[misc] # aiokafka's classes have no types
     """A batch whose header names are spoilt after it was built; length, compression and checksum are right all the same."""
 
-    def __init__(self, codec: int) -> None:
-        super().__init__(MAX_BATCH_BYTES, 0)
+    def __init__(self, codec: int, max_bytes: int) -> None:
+        super().__init__(max_bytes, 0)
         self._codec = codec
         self._spoilt: bytearray | None = None
 
@@ -56,10 +56,14 @@ class RawBatch(BatchBuilder):  # type: ignore[misc] # aiokafka's classes have no
 
 
 async def send_raw(
-    producer: AIOKafkaProducer, place: Place, records: Sequence[RawRecord], codec: int = 0
+    producer: AIOKafkaProducer,
+    place: Place,
+    records: Sequence[RawRecord],
+    codec: int = 0,
+    max_bytes: int = MAX_BATCH_BYTES,
 ) -> list[int]:
-    """The offsets that these records got, as one batch."""
-    batch = RawBatch(codec)
+    """The offsets that these records got, as one batch of `max_bytes` before it is packed."""
+    batch = RawBatch(codec, max_bytes)
     for record in records:
         assert batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
     sent = await (await producer.send_batch(batch, place.topic, partition=place.partition))

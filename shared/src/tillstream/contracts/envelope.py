@@ -46,7 +46,7 @@ def _too_long(value: bytes) -> Refusal:
 
 
 class RecordLike(Protocol):
-    """A consumed Kafka record. `timestamp` is the broker's append time, aware."""
+    """A consumed Kafka record. `timestamp` is the broker's append time, aware; `problem` says why its log could not be read."""
 
     @property
     def topic(self) -> str: ...
@@ -62,6 +62,8 @@ class RecordLike(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
     @property
     def timestamp(self) -> datetime: ...
+    @property
+    def problem(self) -> str | None: ...
 
 
 def headers_for(
@@ -111,19 +113,25 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
         own_id = read_uuid(_text(headers.get("ce_id")) or "")
         return own_id or place_message_id(record.topic, record.partition, record.offset)
 
-    if source is None:
-        return refused(arrival, _NO_SOURCE, other_id(None))
-    if record.value is None:
-        return refused(arrival, _TOMBSTONE, other_id(None))
-    if len(record.value) > MAX_RECORD_BYTES:
-        return refused(arrival, _too_long(record.value), other_id(None))
-    if nested_deeper_than(record.value, MAX_DEPTH):
-        return refused(arrival, TOO_DEEP, other_id(None))
+    refusal = _NO_SOURCE if source is None else _refusal_of(record.value)
+    if record.problem is not None:
+        refusal = Refusal(Reason.UNREADABLE_BATCH, record.problem)
+    if refusal is not None:
+        return refused(arrival, refusal, other_id(None))
     try:
-        item = parse_json(record.value)
+        item = parse_json(record.value or b"")
     except MalformedJson as error:
         return refused(arrival, Refusal(Reason.MALFORMED_JSON, str(error)), other_id(None))
     return arrived(arrival, item, other_id)
+
+
+def _refusal_of(value: bytes | None) -> Refusal | None:
+    """Why a value is not even parsed."""
+    if value is None:
+        return _TOMBSTONE
+    if len(value) > MAX_RECORD_BYTES:
+        return _too_long(value)
+    return TOO_DEEP if nested_deeper_than(value, MAX_DEPTH) else None
 
 
 def source_of(value: bytes | None) -> str | None:

@@ -181,6 +181,10 @@ class _Lazily:
     def timestamp(self) -> datetime:
         return self._columns.appended_at
 
+    @property
+    def problem(self) -> str | None:
+        return None  # a batch that cannot be read has no columns
+
     def _whole(self) -> RecordLike:
         return self._columns.record(self._place)
 

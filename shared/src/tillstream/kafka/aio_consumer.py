@@ -16,9 +16,9 @@ from aiokafka.abc import ConsumerRebalanceListener
 from tillstream.contracts.parts import joined
 from tillstream.contracts.record_forms import RecordForm
 from tillstream.errors import BrokerUnavailable, OwnershipLost
-from tillstream.kafka.aio_records import RecordForms, hand_out_our_records, moment
+from tillstream.kafka.aio_records import RecordForms, hand_out_our_records
 from tillstream.kafka.cluster import ask_log_ends, check_topics, cluster_id
-from tillstream.kafka.detour import read_around
+from tillstream.kafka.detour import read_around, records_of
 from tillstream.kafka.failures import translated
 from tillstream.kafka.log_format import Stretch
 from tillstream.kafka.poll_size import POLL_RECORDS, PollSize, fitting, left_behind, merged
@@ -274,14 +274,9 @@ class AioConsumer:
             return []
         parts: list[Sequence[Record]] = []
         for place, position in positions.items():
-            stretch = stretches.get(place, Stretch([], position)).cut(POLL_RECORDS)
+            stretch = stretches.get(place, Stretch([], position))
             if stretch.records:
-                parts.append(
-                    [
-                        Record(*place, each.offset, each.key, each.value, each.headers, moment(each.stamp_ms))
-                        for each in stretch.records
-                    ]
-                )
+                parts.append(records_of(place, stretch))
             self._sought[place] = stretch.next_offset
             consumer.seek(TopicPartition(*place), stretch.next_offset)
         return parts

@@ -175,8 +175,9 @@ def _in_columns(
         values,
         map(tuple, headers),
         map(moment, stamps),
+        repeat(None),
     )
-    return map(_make_record, zip(*columns, strict=False))  # the first two have no end
+    return map(_make_record, zip(*columns, strict=False))  # some of them have no end
 
 
 @lru_cache(maxsize=MOMENTS_REMEMBERED)

@@ -11,16 +11,18 @@ from aiokafka import errors as kafka
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest
 
+from tillstream.kafka.aio_records import moment
 from tillstream.kafka.cluster import in_the_end, make_client
 from tillstream.kafka.failures import translated
-from tillstream.kafka.log_format import Stretch, read_stretch
-from tillstream.kafka.records import Place
+from tillstream.kafka.log_format import LoggedRecord, Stretch, read_stretch
+from tillstream.kafka.records import Place, Record
 
 # A broker sends at least one whole batch, however large it is. More than a few would make the detour the usual way.
 PLACE_BYTES = 64 * 1024
 RESPONSE_BYTES = 1024 * 1024
 ANY_BYTES = 1
 READ_UNCOMMITTED = 0
+PLACE_RECORDS = 250  # as many as a poll; a batch may have millions
 
 
 async def read_around(
@@ -67,5 +69,15 @@ def _stretches(answer: Any, positions: Mapping[Place, int]) -> dict[Place, Stret
             if code != kafka.NoError.errno:
                 raise kafka.for_code(code)(str(place))
             if data:
-                found[place] = read_stretch(data, positions[place])
+                found[place] = read_stretch(data, positions[place], PLACE_RECORDS)
     return found
+
+
+def records_of(place: Place, stretch: Stretch) -> list[Record]:
+    """What was read, as the consumer hands it on."""
+    return [_record(place, each) for each in stretch.records]
+
+
+def _record(place: Place, logged: LoggedRecord) -> Record:
+    offset, key, value, headers, stamp_ms, problem = logged
+    return Record(*place, offset, key, value, headers, moment(stamp_ms), problem)

@@ -5,10 +5,11 @@ slower and reads it. The format: https://kafka.apache.org/documentation/#recordb
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from struct import Struct
 from typing import Any, NamedTuple
 
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.util import calc_crc32c, decode_varint
 
 from tillstream.kafka.codecs import unpack
@@ -25,13 +26,15 @@ _CODEC, _APPEND_TIME, _CONTROL = 0x07, 0x08, 0x20  # bits of the attributes
 
 
 class LoggedRecord(NamedTuple):
-    """One record; `stamp_ms` is its time in milliseconds since 1970."""
+    """One record; `stamp_ms` is its time in milliseconds since 1970. With a `problem` it is all that a batch has from there on,
+    which cannot be read: at the last offset, with the records of the batch as they were packed as its value."""
 
     offset: int
     key: bytes | None
     value: bytes | None
     headers: Headers
     stamp_ms: int
+    problem: str | None = None
 
 
 class BatchHead(NamedTuple):
@@ -90,25 +93,19 @@ class Stretch(NamedTuple):
     records: list[LoggedRecord]
     next_offset: int
 
-    def cut(self, records: int) -> "Stretch":
-        """The first of them only."""
-        if len(self.records) <= records:
-            return self
-        return Stretch(self.records[:records], self.records[records].offset)
 
+def read_stretch(data: bytes, begin: int, most: int) -> Stretch:
+    """The first `most` records in these batches from offset `begin` on. The last batch may be cut off; it is not read then.
 
-def read_stretch(data: bytes, begin: int) -> Stretch:
-    """The records in these batches from offset `begin` on. The last batch may be cut off; it is not read then.
-
-    Raises CorruptRecordException for bytes that are no record batch.
+    Raises CorruptRecordException for bytes that are no record batch, or not the ones that the broker was sent.
     """
     records: list[LoggedRecord] = []
     next_offset = begin
     for head, batch in whole_batches(data):
-        try:
-            records += [record for record in _read_batch(head, batch) if record.offset >= begin]
-        except (ValueError, IndexError) as error:
-            raise CorruptRecordException(f"Not a record batch: {error}") from error
+        wanted = (record for record in _read_batch(head, batch) if record.offset >= begin)
+        records += islice(wanted, most + 1 - len(records))
+        if len(records) > most:
+            return Stretch(records[:most], records[most].offset)
         next_offset = max(next_offset, head.next_offset)
     return Stretch(records, next_offset)
 
@@ -144,9 +141,13 @@ def _head(data: bytes, at: int) -> BatchHead:
 
 def unpacked(head: BatchHead, batch: bytes) -> bytes:
     """The records of a batch, one after the other. Raises CorruptRecordException, UnsupportedCodecError."""
+    _check_sum(head, batch)
+    return unpack(head.attributes & _CODEC, batch[_HEAD.size :])
+
+
+def _check_sum(head: BatchHead, batch: bytes) -> None:
     if calc_crc32c(batch[_SUMMED_FROM:]) != head.crc:
         raise CorruptRecordException("A record batch has another checksum than it says.")
-    return unpack(head.attributes & _CODEC, batch[_HEAD.size :])
 
 
 def opened(head: BatchHead, batch: bytes, data: bytes) -> bytes:
@@ -164,9 +165,29 @@ def read_body(data: bytes) -> Body:
 
 
 def _read_batch(head: BatchHead, batch: bytes) -> Iterator[LoggedRecord]:
-    data = unpacked(head, batch)
+    """Its records. Where they cannot be read, one for all the rest: a partition must go on, and the next try is as this one.
+
+    A wrong checksum raises CorruptRecordException: what a disk or a network has changed may come right the next time.
+    """
+    _check_sum(head, batch)
     if head.is_control:
         return
+    try:
+        yield from _records_of(head, unpack(head.attributes & _CODEC, batch[_HEAD.size :]))
+    except (ValueError, IndexError, CorruptRecordException, UnsupportedCodecError) as error:
+        yield _packed(head, batch[_HEAD.size :], error)
+
+
+def _packed(head: BatchHead, records: bytes, error: Exception) -> LoggedRecord:
+    last = head.next_offset - 1
+    problem = (
+        f"The batch of {head.records} records at the offsets {head.base} to {last} cannot be read: {error} It is kept as it was"
+        f" packed, by codec {head.attributes & _CODEC}, in {len(records)} bytes."
+    )
+    return LoggedRecord(last, None, records, (), head.last_ms, problem)
+
+
+def _records_of(head: BatchHead, data: bytes) -> Iterator[LoggedRecord]:
     reader = _Reader(data)
     for place in range(head.records):
         record = reader.record(head.base, head.first_ms, head.last_ms if head.has_append_time else None)

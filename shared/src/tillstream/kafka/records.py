@@ -41,7 +41,10 @@ class LogIdentity(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record as the log has it. `timestamp` is when the broker appended it (aware, UTC, whole milliseconds)."""
+    """A record as the log has it. `timestamp` is when the broker appended it (aware, UTC, whole milliseconds).
+
+    With a `problem`, which says why, it is a batch that cannot be read: see `log_format.LoggedRecord`.
+    """
 
     topic: str
     partition: int
@@ -50,6 +53,7 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers
     timestamp: datetime
+    problem: str | None = None
 
     @property
     def place(self) -> Place:

@@ -75,6 +75,7 @@ class FakeRecord:
     offset: int = 41
     key: bytes | None = b"1"
     timestamp: datetime = ACCEPTED_AT + timedelta(seconds=1)
+    problem: str | None = None
 
 
 def file_job(**fields: Any) -> FileJob:

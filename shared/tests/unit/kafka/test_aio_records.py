@@ -120,7 +120,7 @@ def test_an_offset_is_where_the_broker_has_put_a_record_whatever_its_sender_says
     assert [record.offset for record in records] == list(range(begin, 300))
     assert [record.value for record in records] == [plain_event(at).value for at in range(begin, 300)]
     assert reading.next_fetch_offset == 300
-    stretch = read_stretch(batch, begin)
+    stretch = read_stretch(batch, begin, 9_999)
     assert [(each.offset, each.value) for each in stretch.records] == [
         (record.offset, record.value) for record in records
     ]
@@ -131,8 +131,8 @@ def test_what_is_left_of_a_batch_keeps_its_offsets() -> None:
     pack_into(">i", compacted, LAST_DELTA_AT, 11)
     batch = sealed(bytes(compacted))
     reading = read([batch], 3)
-    assert offsets(reading) == [each.offset for each in read_stretch(batch, 3).records] == [5, 9]
-    assert reading.next_fetch_offset == read_stretch(batch, 3).next_offset == 12
+    assert offsets(reading) == [each.offset for each in read_stretch(batch, 3, 9_999).records] == [5, 9]
+    assert reading.next_fetch_offset == read_stretch(batch, 3, 9_999).next_offset == 12
 
 
 def test_the_brokers_own_notes_are_passed_over() -> None:

@@ -1,5 +1,6 @@
 """What a broker takes can be unpacked, and what cannot is told as that."""
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 
 import cramjam
@@ -9,7 +10,7 @@ from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillstream.kafka.codecs import unpack
+from tillstream.kafka.codecs import MOST_BYTES, unpack
 from tillstream.testing.strategies import QUICK
 
 pytestmark = pytest.mark.unit
@@ -65,6 +66,32 @@ def test_what_cannot_be_unpacked_is_corrupt(codec: int, kept: int, put: bytes) -
     spoilt = ENCODE[codec](CONTENT)[:kept] + put
     with pytest.raises(CorruptRecordException):
         unpack(codec, spoilt)
+
+
+@pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])
+def test_no_more_is_unpacked_than_memory_allows(codec: int) -> None:
+    packed = ENCODE[codec](bytes(MOST_BYTES + 1))
+    with pytest.raises(CorruptRecordException, match=f"more than {MOST_BYTES} bytes"):
+        unpack(codec, packed)
+    assert unpack(codec, ENCODE[codec](bytes(MOST_BYTES))) == bytes(MOST_BYTES)
+
+
+def test_it_ends_before_the_memory_is_taken() -> None:
+    packed = gzip_encode(bytes(8 * MOST_BYTES))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptRecordException):
+            unpack(GZIP, packed)
+        assert tracemalloc.get_traced_memory()[1] < 3 * MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("codec", [GZIP, SNAPPY, ZSTD])
+def test_streams_behind_each_other_share_what_memory_allows(codec: int) -> None:
+    half = ENCODE[codec](bytes(MOST_BYTES // 2 + 1))
+    with pytest.raises(CorruptRecordException, match=f"more than {MOST_BYTES} bytes"):
+        unpack(codec, half + half)
 
 
 def test_a_codec_that_does_not_exist_is_named() -> None:

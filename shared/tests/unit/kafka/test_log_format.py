@@ -11,6 +11,7 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tillstream.kafka.codecs import MOST_BYTES
 from tillstream.kafka.log_format import LoggedRecord, read_stretch
 from tillstream.testing.strategies import QUICK
 
@@ -38,7 +39,7 @@ WRITTEN = st.builds(
 
 
 def batch_of(records: Sequence[Written], base: int = 0, codec: int = 0) -> bytes:
-    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 2**24)
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 2**27)
     for at, record in enumerate(records):
         builder.append(
             at, timestamp=record.stamp_ms, key=record.key, value=record.value, headers=list(record.headers)
@@ -59,7 +60,7 @@ def by_aiokafka(batch: bytes) -> list[Any]:
 @QUICK
 def test_it_reads_what_aiokafka_reads(records: list[Written], base: int, codec: int) -> None:
     batch = batch_of(records, base, codec)
-    found = read_stretch(batch, base)
+    found = read_stretch(batch, base, 99)
     assert found.records == by_aiokafka(batch)
     assert found.next_offset == base + len(records)
 
@@ -70,23 +71,26 @@ def test_it_begins_where_it_is_asked_to_and_leaves_a_batch_that_is_cut_off(
     records: list[Written], cut_bytes: int, begin: int
 ) -> None:
     whole, cut_off = batch_of(records), batch_of(records, len(records))[:-cut_bytes]
-    found = read_stretch(whole + cut_off, begin)
+    found = read_stretch(whole + cut_off, begin, 99)
     assert [each.offset for each in found.records] == list(range(begin, len(records)))
     assert found.next_offset == max(begin, len(records))
 
 
-def test_a_stretch_can_be_cut() -> None:
-    whole = read_stretch(batch_of([Written(None, b"v", (), 0)] * 3, 7), 7)
-    assert whole.cut(3) == whole.cut(9) == whole
-    assert (len(whole.cut(2).records), whole.cut(2).next_offset) == (2, 9)
-    assert whole.cut(0) == ([], 7)
+@pytest.mark.parametrize(("most", "next_offset"), [(0, 7), (2, 9), (3, 10), (4, 11), (6, 13), (9, 13)])
+def test_no_more_is_read_than_is_wanted(most: int, next_offset: int) -> None:
+    records = [Written(None, b"v", (), 0)] * 3
+    found = read_stretch(batch_of(records, 7) + batch_of(records, 10), 7, most)
+    assert ([each.offset for each in found.records], found.next_offset) == (
+        list(range(7, next_offset)),
+        next_offset,
+    )
 
 
 def test_a_name_that_is_no_utf_8_is_made_printable() -> None:
     batch = bytearray(batch_of([Written(b"k", b"v", [("a~~", b"1"), ("ce_id", None)], 0)]))
     batch[:] = batch.replace(b"~~", b"\xff\xfe")
     pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
-    [record] = read_stretch(bytes(batch), 0).records
+    [record] = read_stretch(bytes(batch), 0, 99).records
     assert record.headers == ((r"a\xff\xfe", b"1"), ("ce_id", None))
     with pytest.raises((UnicodeDecodeError, CorruptRecordException)):
         by_aiokafka(bytes(batch))
@@ -96,7 +100,7 @@ def test_the_brokers_own_notes_are_passed_over() -> None:
     batch = bytearray(batch_of([Written(b"k", b"v", (), 0)], 5))
     pack_into(">h", batch, SUMMED_FROM, 0x20)
     pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
-    assert read_stretch(bytes(batch), 5) == ([], 6)
+    assert read_stretch(bytes(batch), 5, 99) == ([], 6)
 
 
 @given(st.integers(RECORDS_FROM, 80), st.integers(1, 255))
@@ -105,7 +109,7 @@ def test_a_wrong_checksum_is_refused(at: int, flip: int) -> None:
     batch = bytearray(batch_of([Written(b"k", b"v" * 40, (), 0)]))
     batch[at] ^= flip
     with pytest.raises(CorruptRecordException):
-        read_stretch(bytes(batch), 0)
+        read_stretch(bytes(batch), 0, 99)
 
 
 @given(st.binary(max_size=60), st.integers(1, 2**31 - 1))
@@ -115,10 +119,40 @@ def test_rubbish_under_a_right_checksum_is_refused_or_read_but_ends(rubbish: byt
     pack_into(">i", batch, RECORDS_FROM - 4, count)
     pack_into(">i", batch, LENGTH_AT, len(batch) - 12)
     pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
-    try:
-        read_stretch(bytes(batch), 0)
-    except CorruptRecordException:
-        return
+    found = read_stretch(bytes(batch), 0, 9)
+    assert found.next_offset == 1
+    assert len([each for each in found.records if each.problem]) <= 1
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_a_batch_that_unpacks_to_too_much_is_one_record_and_its_neighbours_are_read(codec: int) -> None:
+    good = Written(b"k", b"v", (), 5)
+    large = bytearray(batch_of([Written(b"k", b"w" * (MOST_BYTES // 3), (), 6)] * 4, 1, codec))
+    pack_into(">q", large, 0, 1)
+    data = batch_of([good]) + bytes(large) + batch_of([good], 5)
+    found = read_stretch(data, 0, 9)
+    assert [each.offset for each in found.records] == [0, 4, 5]
+    assert [bool(each.problem) for each in found.records] == [False, True, False]
+    _, refused, _ = found.records
+    assert refused.value == bytes(large[RECORDS_FROM:])
+    assert refused.problem is not None
+    assert "4 records at the offsets 1 to 4" in refused.problem
+    assert f"more than {MOST_BYTES} bytes" in refused.problem
+    assert read_stretch(data, 3, 9) == (found.records[1:], 6), "as when it goes on behind a part of it"
+
+
+def test_what_cannot_be_read_any_further_is_one_record_behind_those_that_can() -> None:
+    batch = bytearray(batch_of([Written(b"k", b"value", (), 5)] * 3, 7))
+    at = batch.rindex(b"\x0avalue")
+    batch[at] = 0x7E  # its value says that it is longer than the batch
+    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
+    found = read_stretch(bytes(batch), 7, 9)
+    assert [(each.offset, each.value) for each in found.records] == [
+        (7, b"value"),
+        (8, b"value"),
+        (9, bytes(batch[RECORDS_FROM:])),
+    ]
+    assert [bool(each.problem) for each in found.records] == [False, False, True]
 
 
 @pytest.mark.parametrize("length", [-1, 0, 48])
@@ -126,4 +160,4 @@ def test_a_batch_that_is_shorter_than_its_head_is_refused(length: int) -> None:
     batch = bytearray(batch_of([Written(b"k", b"v", (), 0)]))
     pack_into(">i", batch, LENGTH_AT, length)
     with pytest.raises(CorruptRecordException):
-        read_stretch(bytes(batch), 0)
+        read_stretch(bytes(batch), 0, 99)

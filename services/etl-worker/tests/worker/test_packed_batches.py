@@ -1,0 +1,81 @@
+"""A megabyte that unpacks to more than memory holds, straight into a real broker, and what comes before and behind it."""
+
+import resource
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from support.kafka import KafkaServer
+from support.postgres import Database
+from tillstream.contracts.entities import USERS_TOPIC
+from tillstream.contracts.topics import RECORD_PARTITIONS
+from tillstream.kafka.codecs import MOST_BYTES
+from tillstream.kafka.records import Place
+
+from .conftest import Works
+from .hostile_records import neighbour
+from .raw_batches import CODECS, RawRecord, send_raw
+from .real_broker import real_works
+
+pytestmark = pytest.mark.fault
+
+PLACE = Place(USERS_TOPIC, 0)
+# Snappy packs twenty times at most: a broker's megabyte does not hold as much.
+GZIP, LZ4, ZSTD = 1, 3, 4
+BOMB = RawRecord(None, b"x" * (MOST_BYTES + 1))
+APPLIED_WITHIN_S = 30.0
+GROWTH_KIB = 200 * 1024
+APPLIED = """
+SELECT count(*), sum(log_end - next_offset), count(stopped_at), (SELECT sum(next_offset) FROM shop.consumer_offsets)
+FROM shop.partition_progress
+"""
+REFUSED = """
+SELECT kafka_offset, reason, octet_length(payload), message LIKE '%more than 33554432 bytes%'
+FROM shop.quarantine ORDER BY kafka_offset
+"""
+
+
+@pytest.fixture
+async def producer(kafka_server: KafkaServer) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_server.bootstrap, max_request_size=4 * 1024 * 1024)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def apply(works: Works, records: int) -> None:
+    async with works.running():
+        await works.has(APPLIED, (4 * RECORD_PARTITIONS, 0, 0, records), within_s=APPLIED_WITHIN_S)
+
+
+@pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD])
+async def test_it_is_kept_as_it_was_packed_and_its_neighbours_are_stored(
+    database: Database, kafka_server: KafkaServer, producer: AIOKafkaProducer, codec: int
+) -> None:
+    async with real_works(database, kafka_server) as works:
+        await send_raw(producer, PLACE, [neighbour()])
+        offsets = await send_raw(producer, PLACE, [neighbour(), BOMB, neighbour()], codec, 2 * MOST_BYTES)
+        await send_raw(producer, PLACE, [neighbour()])
+        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        await apply(works, 5)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < GROWTH_KIB
+        [(offset, reason, size, says_why)] = await works.rows(REFUSED)
+        assert (offset, reason, says_why) == (offsets[-1], "unreadable_batch", True)
+        assert 0 < size < len(CODECS[codec](BOMB.value or b"")) + 1_000
+        assert await works.rows("SELECT count(*) FROM shop.users") == [(2,)]
+
+
+async def test_the_next_worker_goes_on_behind_it(
+    database: Database, kafka_server: KafkaServer, producer: AIOKafkaProducer
+) -> None:
+    """It begins with the last record applied, to see whether the log is still the same."""
+    async with real_works(database, kafka_server) as works:
+        await send_raw(producer, PLACE, [neighbour(), BOMB], ZSTD, 2 * MOST_BYTES)
+        await apply(works, 2)
+        await send_raw(producer, PLACE, [neighbour()])
+        await apply(works, 3)
+        assert len(await works.rows(REFUSED)) == 1
+        assert await works.rows("SELECT count(*) FROM shop.users") == [(1,)]
