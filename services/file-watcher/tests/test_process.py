@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import sys
+from asyncio.subprocess import Process
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,11 +27,26 @@ pytestmark = pytest.mark.integration
 WITHIN_S = 20.0
 RECOVERS_WITHIN_S = 60.0
 FILES = 300
+Start = Callable[..., Awaitable[Process]]
 
 
-async def start(
-    data_dir: Path, bootstrap: str, stdout: int = asyncio.subprocess.PIPE
-) -> asyncio.subprocess.Process:
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts watchers, and leaves none behind when a test has failed."""
+    started: list[Process] = []
+
+    async def one(data_dir: Path, bootstrap: str, stdout: int = asyncio.subprocess.PIPE) -> Process:
+        started.append(await _watcher(data_dir, bootstrap, stdout))
+        return started[-1]
+
+    yield one
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _watcher(data_dir: Path, bootstrap: str, stdout: int) -> Process:
     environment = {
         "TILLSTREAM_ENV": "development",
         "TILLSTREAM_DATA_DIR": str(data_dir),
@@ -45,7 +62,7 @@ async def start(
 
 
 async def test_the_process_claims_what_is_dropped_and_ends_when_asked(
-    tmp_path: Path, kafka_server: KafkaServer
+    tmp_path: Path, kafka_server: KafkaServer, start: Start
 ) -> None:
     await ensure_topics(kafka_server.bootstrap, TOPICS, deadline_s=WITHIN_S)
     (tmp_path / "input").mkdir()
@@ -64,7 +81,9 @@ async def test_the_process_claims_what_is_dropped_and_ends_when_asked(
     assert {"Stopping, as asked.", "Stopped."} <= {each["event"] for each in told}
 
 
-async def test_the_process_ends_and_says_why_when_the_broker_can_never_be_reached(tmp_path: Path) -> None:
+async def test_the_process_ends_and_says_why_when_the_broker_can_never_be_reached(
+    tmp_path: Path, start: Start
+) -> None:
     process = await start(tmp_path, "kafka:abc")
     async with asyncio.timeout(WITHIN_S):
         output, _ = await process.communicate()
@@ -93,7 +112,7 @@ async def jobs_in_topic(bootstrap: str, source: str) -> list[FileJob]:
 
 
 async def test_two_processes_on_one_folder_claim_each_file_once(
-    tmp_path: Path, kafka_server: KafkaServer
+    tmp_path: Path, kafka_server: KafkaServer, start: Start
 ) -> None:
     await ensure_topics(kafka_server.bootstrap, TOPICS, deadline_s=WITHIN_S)
     folders = Folders(tmp_path)
@@ -141,7 +160,7 @@ async def test_two_processes_on_one_folder_claim_each_file_once(
 
 
 async def test_files_are_claimed_while_kafka_is_down_and_told_by_the_next_process_when_it_is_back(
-    tmp_path: Path, kafka_server: KafkaServer
+    tmp_path: Path, kafka_server: KafkaServer, start: Start
 ) -> None:
     await ensure_topics(kafka_server.bootstrap, TOPICS, deadline_s=WITHIN_S)
     folders = Folders(tmp_path)

@@ -6,18 +6,19 @@ from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
-from typing import overload, override
+from typing import override
 
 from tillstream.apply.applied import Applied
 from tillstream.apply.batch import Batch
 from tillstream.apply.verdicts import STORED, Verdict
 from tillstream.contracts.messages import Message
+from tillstream.contracts.parts import Lazy
 from tillstream.contracts.plain_events import PlainEvent
 
 _moment = itemgetter(0)
 
 
-class AppliedColumns(Sequence[Applied]):
+class AppliedColumns(Lazy[Applied]):
     """What became of each message. `verdicts` are on all but those events in columns that were simply stored."""
 
     def __init__(
@@ -38,17 +39,8 @@ class AppliedColumns(Sequence[Applied]):
     def __iter__(self) -> Iterator[Applied]:
         return map(self._applied, range(len(self)), self._messages)
 
-    @overload
-    def __getitem__(self, index: int) -> Applied: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Applied]: ...
-
     @override
-    def __getitem__(self, index: int | slice) -> Applied | list[Applied]:
-        if isinstance(index, slice):
-            return list(self)[index]
-        place = range(len(self))[index]
+    def item(self, place: int) -> Applied:
         return self._applied(place, self._messages[place])
 
     @cached_property

@@ -1,12 +1,40 @@
-"""Sequences laid end to end, each kept as it is: so that what reads them can take a part as a whole."""
+"""Sequences that are not lists: items made when asked for, and sequences laid end to end, each kept as it is, so that what
+reads them can take a part as a whole."""
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from typing import overload, override
 
 
-class Parts[T](Sequence[T]):
+class Lazy[T](Sequence[T]):
+    """A sequence whose items are made when they are asked for. A slice that has all of it, in order, is the sequence itself."""
+
+    @abstractmethod
+    def item(self, place: int) -> T:
+        """The one at a place counted from 0."""
+
+    def items(self, places: range) -> Sequence[T]:
+        """Those at some of these places; whoever can make many at once does."""
+        return list(map(self.item, places))
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    @override
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        every = range(len(self))
+        places = every[index]
+        if isinstance(places, int):
+            return self.item(places)
+        return self if places == every else self.items(places)
+
+
+class Parts[T](Lazy[T]):
     """A sequence of what stands in `parts`, one after the other. Its items are looked up there when asked for."""
 
     def __init__(self, parts: Sequence[Sequence[T]]) -> None:
@@ -25,21 +53,11 @@ class Parts[T](Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         return chain.from_iterable(self.parts)
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-
     @override
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        if isinstance(index, slice):
-            return list(self)[index]
-        at = range(self._length)[index]
-        found = bisect_right(
-            self._ends, at
-        )  # a batch has hundreds of parts, and may be asked for each of its items
-        return self.parts[found][at - self._ends[found]]  # counted from the end of its part
+    def item(self, place: int) -> T:
+        # A batch has hundreds of parts, and may be asked for each of its items.
+        found = bisect_right(self._ends, place)
+        return self.parts[found][place - self._ends[found]]  # counted from the end of its part
 
 
 def joined[T](parts: Sequence[Sequence[T]]) -> Sequence[T]:

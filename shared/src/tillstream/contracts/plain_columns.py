@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
 from operator import itemgetter
-from typing import get_args, overload, override
+from typing import get_args, override
 from zoneinfo import ZoneInfo
 
 from tillstream.contracts.entities import EVENTS_TOPIC
 from tillstream.contracts.envelope import SOURCE_BYTES, RecordLike, source_of
 from tillstream.contracts.messages import microseconds_of_all
+from tillstream.contracts.parts import Lazy
 from tillstream.contracts.plain_events import (
     AHEAD_US,
     EARLIEST_US,
@@ -53,7 +54,7 @@ PLAIN_FORMS = {EVENTS_TOPIC: EVENT_FORM}
 _TYPES = {name.encode(): name for name in get_args(EventTypeName)}
 
 
-class PlainColumns(Sequence[PlainEvent]):
+class PlainColumns(Lazy[PlainEvent]):
     """Good events of one partition, in the order of their offsets. A `PlainEvent` is made when asked for.
 
     Lists of equal length: ids of 16 bytes, whole numbers, texts; times in microseconds since 1970, a moment of acceptance as
@@ -95,17 +96,8 @@ class PlainColumns(Sequence[PlainEvent]):
         first = self.records.first_offset
         return range(first, first + len(self))
 
-    @overload
-    def __getitem__(self, index: int) -> PlainEvent: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[PlainEvent]: ...
-
     @override
-    def __getitem__(self, index: int | slice) -> PlainEvent | list[PlainEvent]:
-        if isinstance(index, slice):
-            return list(self._events(index))
-        place = range(len(self))[index]
+    def item(self, place: int) -> PlainEvent:
         return next(self._events(slice(place, place + 1)))
 
     @override

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any, overload, override
+from typing import Any, override
 
+from tillstream.contracts.parts import Lazy
 from tillstream.contracts.record_forms import HeaderForm, RecordForm
 from tillstream.kafka.log_format import BatchHead, read_body
 from tillstream.kafka.records import Place, Record
@@ -37,7 +38,7 @@ _WRITTEN = tuple(map(written_number, range(MOST_RECORDS)))
 _LENGTHS = {written: number for number, written in enumerate(_WRITTEN)}
 
 
-class Block(Sequence[Record]):
+class Block(Lazy[Record]):
     """Records of one place as columns of bytes, without a gap between their offsets. A `Record` is made when asked for."""
 
     def __init__(
@@ -74,18 +75,9 @@ class Block(Sequence[Record]):
             *self.place, self.first_offset + index, body.key, body.value, body.headers, self.appended_at
         )
 
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Record]: ...
-
     @override
-    def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
-        places = range(len(self))[index]
-        if isinstance(places, int):
-            return self.record(places)
-        return self if len(places) == len(self) else list(map(self.record, places))
+    def item(self, place: int) -> Record:
+        return self.record(place)
 
 
 def may_be_plain(form: RecordForm, head: BatchHead) -> bool:

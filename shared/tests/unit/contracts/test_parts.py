@@ -19,7 +19,7 @@ PARTS = st.lists(st.lists(st.integers(), max_size=4).map(tuple), max_size=5)
 def test_they_are_what_a_list_of_all_items_is(parts: list[tuple[int, ...]], some: slice) -> None:
     every = [item for part in parts for item in part]
     laid = Parts(parts)
-    assert (list(laid), len(laid), laid[some]) == (every, len(every), every[some])
+    assert (list(laid), len(laid), list(laid[some])) == (every, len(every), every[some])
     assert [laid[at] for at in range(-len(every), len(every))] == [*every, *every]
     for beyond in (len(every), -len(every) - 1):
         with pytest.raises(IndexError):
