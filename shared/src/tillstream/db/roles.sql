@@ -55,6 +55,7 @@ GRANT USAGE ON SCHEMA shop TO tillstream_worker;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA shop TO tillstream_worker;
 REVOKE INSERT, UPDATE ON shop.settings FROM tillstream_worker;
 REVOKE UPDATE ON shop.file_job_corrections FROM tillstream_worker;
+REVOKE INSERT, UPDATE ON shop.partition_decisions FROM tillstream_worker;
 GRANT DELETE ON shop.order_items, shop.parked TO tillstream_worker;
 
 -- name: grant_operator
@@ -62,8 +63,10 @@ GRANT DELETE ON shop.order_items, shop.parked TO tillstream_worker;
 -- they see what tells whether a wish would be granted, and not who the customers are: whether an address is taken is
 -- answered for an address that is named.
 GRANT USAGE ON SCHEMA shop TO tillstream_operator;
-GRANT SELECT ON shop.quarantine, shop.replay_requests, shop.consumer_offsets, shop.partition_progress, shop.settings
-  TO tillstream_operator;
+GRANT SELECT ON shop.quarantine, shop.replay_requests, shop.consumer_offsets, shop.partition_progress,
+  shop.partition_decisions, shop.settings TO tillstream_operator;
+GRANT INSERT (topic, kafka_partition, decision, from_offset, to_offset, why, decided_by)
+  ON shop.partition_decisions TO tillstream_operator;
 GRANT INSERT (quarantine_id, payload, requested_by) ON shop.replay_requests TO tillstream_operator;
 GRANT UPDATE (stopped_at, stop_reason) ON shop.partition_progress TO tillstream_operator;
 GRANT UPDATE (

@@ -281,6 +281,25 @@ class ReplayRequest(Table, table=True):
     reason: str | None = long_text(nullable=True)
 
 
+class PartitionDecision(Table, table=True):
+    """What a person decided about a partition: to let a stopped one go on, or where to go on in a log that the worker refused."""
+
+    __tablename__ = "partition_decisions"
+    __table_args__ = (
+        PrimaryKeyConstraint("id"),
+        one_of("decision", ("resume", "accept"), "decision"),
+    )
+    id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True)))
+    topic: str = long_text()
+    kafka_partition: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    decision: str = long_text()
+    from_offset: int | None = big_integer(nullable=True)
+    to_offset: int | None = big_integer(nullable=True)
+    why: str | None = long_text(nullable=True)
+    decided_by: str = long_text()
+    decided_at: datetime = moment(default_now=True)
+
+
 class FileJob(Table, table=True):
     """One dropped or uploaded file and its statement. `lease_epoch` fences the process that loads it.
 

@@ -52,6 +52,27 @@ class FenceRow(NamedTuple):
         return LogIdentity(self.cluster_id, self.topic_id)
 
 
+class Begin(NamedTuple):
+    """Where a partition is to go on, and what that means, in a sentence."""
+
+    fence: FenceRow
+    offset: int
+    sentence: str
+
+
+class Decision(NamedTuple):
+    """What a person decided: `decision` is `resume` or `accept`; offsets are those of the latter."""
+
+    decided_at: datetime
+    decided_by: str
+    topic: str
+    kafka_partition: int
+    decision: str
+    from_offset: int | None
+    to_offset: int | None
+    why: str | None
+
+
 class Operator:
     """The statements, loaded once. Stateless; raises psycopg's errors as they are."""
 
@@ -69,9 +90,11 @@ class Operator:
             )
             return await cursor.fetchall()
 
-    async def resume(self, conn: AsyncConnection, topic: str | None, partition: int | None) -> list[Resumed]:
-        """Let stopped partitions go on; the worker sees it with its next measure. None means all."""
-        rows = await conn.execute(self._sql["resume"], {"topic": topic, "partition": partition})
+    async def resume(
+        self, conn: AsyncConnection, topic: str | None, partition: int | None, by: str
+    ) -> list[Resumed]:
+        """Let stopped partitions go on; the worker sees it with its next measure. None means all; `by` is who says so."""
+        rows = await conn.execute(self._sql["resume"], {"topic": topic, "partition": partition, "by": by})
         return sorted(Resumed(Place(*row[:2]), *row[2:]) for row in await rows.fetchall())
 
     async def fences(self, conn: AsyncConnection, topic: str) -> list[FenceRow]:
@@ -80,9 +103,9 @@ class Operator:
         return [FenceRow(Place(*row[:2]), *row[2:]) for row in await rows.fetchall()]
 
     async def accept(
-        self, conn: AsyncConnection, topic: str, begins: Sequence[tuple[FenceRow, int]], now: LogIdentity
+        self, conn: AsyncConnection, topic: str, begins: Sequence[Begin], now: LogIdentity, by: str
     ) -> None:
-        """Have the next owner go on at these offsets, in the topic of now: all of them or none.
+        """Have the next owner go on at these offsets, in the topic of now: all of them or none. `by` is who says so.
 
         Raises OwnershipLost where somebody took one over, or moved it, since its row was read.
         """
@@ -92,13 +115,21 @@ class Operator:
                 {
                     "topic": topic,
                     **now._asdict(),
-                    "partitions": [fence.place.partition for fence, _ in begins],
-                    "epochs": [fence.epoch for fence, _ in begins],
-                    "nexts": [fence.next_offset for fence, _ in begins],
-                    "begins": [begin for _, begin in begins],
+                    "partitions": [begin.fence.place.partition for begin in begins],
+                    "epochs": [begin.fence.epoch for begin in begins],
+                    "nexts": [begin.fence.next_offset for begin in begins],
+                    "begins": [begin.offset for begin in begins],
+                    "sentences": [begin.sentence for begin in begins],
+                    "by": by,
                 },
             )
             if rows.rowcount < len(begins):
                 raise OwnershipLost(
                     f"A worker took partitions of {topic} over meanwhile; nothing was changed."
                 )
+
+    async def decisions(self, conn: AsyncConnection, topic: str | None, limit: int) -> list[Decision]:
+        """What was decided, the newest first; of one topic or of all."""
+        async with conn.cursor(row_factory=class_row(Decision)) as cursor:
+            await cursor.execute(self._sql["decisions"], {"topic": topic, "limit": limit})
+            return await cursor.fetchall()

@@ -1,5 +1,6 @@
 """`tillstream partitions` beside a running loop, on a real broker and a real database."""
 
+import getpass
 from collections.abc import Sequence
 
 import psycopg
@@ -158,3 +159,61 @@ async def test_a_topic_that_is_not_there_is_one_sentence(station: Station, tills
     said = await tillstream("partitions", "accept", "no-such-topic", "--from", "earliest")
     assert (said.code, said.err.count("\n")) == (1, 1)
     assert "Kafka has no topic no-such-topic" in said.err
+
+
+async def test_who_decided_what_is_written_down(station: Station, tillstream: Tillstream) -> None:
+    nothing = await tillstream("partitions", "decisions")
+    assert nothing.out == "Nobody has decided anything about a partition.\n"
+    await station.ledger.execute(PROGRESS)
+    await station.publish(60)
+    async with station.worker():
+        assert await station.drained() == []
+    [(at,)] = await station.ledger.execute(
+        "SELECT next_offset FROM shop.consumer_offsets WHERE kafka_partition = 0"
+    )
+    assert at != 0
+    await tillstream("partitions", "resume", "a", "1", "--by", "ann")
+    await tillstream("partitions", "resume", "b", "--all")
+    said = await tillstream(
+        "partitions", "accept", station.topic, "0", "--from", "earliest", "--yes", "--by", "bob"
+    )
+    assert said.code == 0
+    head, *lines = (await tillstream("partitions", "decisions")).out.splitlines()
+    assert head.split() == ["when", "by", "partition", "decision", "from", "to", "why"]
+    assert [line.split()[1:6] for line in lines] == [
+        ["bob", f"{station.topic}[0]", "accept", str(at), "0"],
+        [getpass.getuser(), "b[0]", "resume", "-", "-"],
+        ["ann", "a[1]", "resume", "-", "-"],
+    ]
+    assert f"reads {at} records again, known ids once" in lines[0]
+    assert lines[2].endswith("too many.")
+    assert len((await tillstream("partitions", "decisions", "--topic", "b")).out.splitlines()) == 2
+
+
+async def test_what_was_not_done_is_not_written_down(station: Station, tillstream: Tillstream) -> None:
+    await station.publish(60)
+    async with station.worker():
+        assert await station.drained() == []
+        await tillstream("partitions", "accept", station.topic, "0", "--from", "earliest", "--yes")
+    await tillstream("partitions", "resume", station.topic, "0")
+    for name in ("", "two\nlines"):
+        refused = await tillstream("partitions", "resume", "--all", "--by", name)
+        assert "--by must be a text" in refused.err
+    assert await station.ledger.execute("SELECT count(*) FROM shop.partition_decisions") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE shop.partition_decisions SET decided_by = 'nobody'",
+        "DELETE FROM shop.partition_decisions",
+        "INSERT INTO shop.partition_decisions (decided_at) SELECT now()",
+    ],
+)
+async def test_the_trail_cannot_be_changed_by_those_who_write_it(database: Database, statement: str) -> None:
+    for dsn in (database.operator_dsn, database.worker_dsn):
+        with (
+            psycopg.connect(dsn, autocommit=True) as conn,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            conn.execute(statement.encode())

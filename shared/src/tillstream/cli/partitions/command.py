@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import AsyncConnection
 from pydantic import Field
 
-from tillstream.cli.arguments import Subparsers, whole_number
+from tillstream.cli.arguments import Subparsers, person, whole_number
 from tillstream.cli.operating import OperatorUrl, operate
 from tillstream.cli.partitions.plan import Step, plan, refuse_owned
 from tillstream.cli.printing import counted, printable, table, when
@@ -15,7 +15,8 @@ from tillstream.clock import SystemClock
 from tillstream.contracts.rules import MAX_ID
 from tillstream.errors import WrongOption
 from tillstream.kafka.logs import read_logs
-from tillstream.kafka.operator import FRESH_FOR, Operator
+from tillstream.kafka.operator import FRESH_FOR, Begin, Operator
+from tillstream.kafka.records import Place
 from tillstream.settings import BrokerAddresses, ServiceSettings, load_settings
 
 KAFKA_WITHIN_S = 15.0
@@ -27,6 +28,7 @@ MAX_PARTITION = 32_767
 EARLIEST = "earliest"
 EXIT_NOT_DONE = 1
 _HEAD = ("topic", "partition", "next offset", "log end", "lag", "stopped since", "why")
+_DECISIONS_HEAD = ("when", "by", "partition", "decision", "from", "to", "why")
 _COMMAND = "partitions"
 
 
@@ -51,6 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
     resumed.add_argument("topic", metavar="TOPIC", nargs="?")
     resumed.add_argument("partition", metavar="PARTITION", nargs="?", type=whole_number(0, MAX_PARTITION))
     resumed.add_argument("--all", action="store_true", help="all that are stopped, or all of TOPIC")
+    _add_by(resumed)
     resumed.set_defaults(run=_resume)
     accepted = commands.add_parser(
         "accept",
@@ -62,7 +65,15 @@ def add_parser(subparsers: Subparsers) -> None:
         "--from", dest="begin", required=True, type=_begin, metavar="earliest|OFFSET", help="where to go on"
     )
     accepted.add_argument("--yes", action="store_true", help="do not ask")
+    _add_by(accepted)
     accepted.set_defaults(run=_accept)
+    decided = commands.add_parser("decisions", help="who let which partition go on, when and where")
+    decided.add_argument("--topic")
+    decided.set_defaults(run=_decisions)
+
+
+def _add_by(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--by", metavar="NAME", help="who decides (default: the user of the system)")
 
 
 def _begin(text: str) -> int | None:
@@ -101,9 +112,10 @@ def _list(args: argparse.Namespace) -> int:
 def _resume(args: argparse.Namespace) -> int:
     if args.all == (args.partition is not None) or (args.topic is None and not args.all):
         raise WrongOption("resume must have TOPIC and PARTITION, or --all (with or without TOPIC).")
+    by = person("--by", args.by)
 
     async def work(conn: AsyncConnection) -> int:
-        resumed = await Operator().resume(conn, args.topic, args.partition)
+        resumed = await Operator().resume(conn, args.topic, args.partition, by)
         for place, stopped_at, reason in resumed:
             why = printable(reason or "no reason given").rstrip(".")
             print(f"{place} goes on; it was stopped since {when(stopped_at)}: {why}.")
@@ -116,6 +128,7 @@ def _resume(args: argparse.Namespace) -> int:
 
 def _accept(args: argparse.Namespace) -> int:
     settings = load_settings(PartitionsSettings)
+    by = person("--by", args.by)
     logs = asyncio.run(read_logs(settings.kafka_bootstrap, args.topic, KAFKA_WITHIN_S))
 
     async def look(conn: AsyncConnection) -> list[Step]:
@@ -140,11 +153,29 @@ def _accept(args: argparse.Namespace) -> int:
         return EXIT_NOT_DONE
 
     async def write(conn: AsyncConnection) -> None:
-        begins = [(step.fence, step.begin) for step in steps]
-        await Operator().accept(conn, args.topic, begins, logs.identity)
+        begins = [Begin(step.fence, step.begin, step.sentence) for step in steps]
+        await Operator().accept(conn, args.topic, begins, logs.identity, by)
 
     operate(settings, _COMMAND, write)
     print(f"{counted(len(steps), 'partition goes', 'partitions go')} on from there once a worker takes over.")
+    return 0
+
+
+def _decisions(args: argparse.Namespace) -> int:
+    async def work(conn: AsyncConnection) -> None:
+        found = await Operator().decisions(conn, args.topic, MAX_LISTED + 1)
+        if not found:
+            print("Nobody has decided anything about a partition.")
+            return
+        rows = [
+            (at, by, str(Place(topic, partition)), *rest)
+            for at, by, topic, partition, *rest in found[:MAX_LISTED]
+        ]
+        print(table(_DECISIONS_HEAD, rows))
+        if len(found) > MAX_LISTED:
+            print(f"\nThere are more; these are the newest {MAX_LISTED}. --topic narrows them down.")
+
+    operate(load_settings(PartitionsSettings), _COMMAND, work)
     return 0
 
 
