@@ -7,17 +7,18 @@ megabyte may also unpack to tens of gigabytes, which a broker looks through piec
 
 import zlib
 from collections.abc import Callable, Mapping
-from mmap import MADV_DONTNEED, mmap
+from mmap import MADV_DONTNEED, MAP_PRIVATE, mmap
 from struct import Struct, error
 
 import cramjam
 from aiokafka.codec import lz4_decode
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException
 
 # Of one batch. Ours have half a megabyte, and what a client packs into the megabyte that a broker takes has ten, if it is text.
 MOST_BYTES = 32 * 1024 * 1024
 
 _GZIP = zlib.MAX_WBITS | 16  # a header and a sum around it
+_GZIP_STEP_BYTES = 4 * 1024
 # https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
 _LZ4_FLAGS_AT, _LZ4_SIZES_AT, _LZ4_HEAD_BYTES = 4, 5, 7
 _LZ4_DICTIONARY, _LZ4_CONTENT_SIZE, _LZ4_BLOCK_SUMS, _LZ4_INDEPENDENT = 0x01, 0x08, 0x10, 0x20
@@ -37,11 +38,11 @@ _SOMETHING_ELSE = (cramjam.DecompressionError, zlib.error, error, ValueError, In
 def unpack(codec: int, data: bytes) -> bytes:
     """What is packed by the codec of this number, at most MOST_BYTES.
 
-    Raises CorruptRecordException, also where there is more, and UnsupportedCodecError.
+    Raises CorruptRecordException, also where there is more, and for a codec that does not exist.
     """
     decode = _DECODE.get(codec)
     if decode is None:
-        raise UnsupportedCodecError(f"Compression {codec} is not known.")
+        raise CorruptRecordException(f"A record batch is packed by codec {codec}, which does not exist")
     try:
         return decode(data)
     except _SOMETHING_ELSE as problem:
@@ -64,20 +65,31 @@ class _Room:
 def _gzip(data: bytes) -> bytes:
     found: list[bytes] = []
     room = _Room()
-    rest = data
-    while rest or not found:
-        member = zlib.decompressobj(_GZIP)
+    at = 0
+    while at < len(data) or not found:
         try:
-            found.append(member.decompress(rest, room.left + 1))
+            content, at = _gzip_member(data, at, room)
         except zlib.error:
             if not found:
                 raise
             break
-        room.take(len(found[-1]))
-        if not member.eof:
-            raise EOFError("it is cut off")
-        rest = member.unused_data
+        found.append(content)
     return b"".join(found)
+
+
+def _gzip_member(data: bytes, at: int, room: _Room) -> tuple[bytes, int]:
+    """What the member at this place holds, and where it ends. In steps: zlib copies what stands behind the end, and a megabyte
+    may have 50,000 members."""
+    member = zlib.decompressobj(_GZIP)
+    found: list[bytes] = []
+    while not member.eof:
+        step = data[at : at + _GZIP_STEP_BYTES]
+        if not step:
+            raise EOFError("it is cut off")
+        found.append(member.decompress(step, room.left + 1))
+        room.take(len(found[-1]))
+        at += len(step)
+    return b"".join(found), at - len(member.unused_data)
 
 
 def _lz4(data: bytes) -> bytes:
@@ -115,6 +127,8 @@ def _snappy(data: bytes) -> bytes:
         [size] = _SNAPPY_SIZE.unpack_from(data, at)
         begin, at = at + _SNAPPY_SIZE.size, at + _SNAPPY_SIZE.size + max(size, 0)
         found.append(_snappy_block(data[begin:at], room))
+    if at > len(data):
+        raise EOFError("it is cut off")
     return b"".join(found)
 
 
@@ -125,7 +139,8 @@ def _snappy_block(data: bytes, room: _Room) -> bytes:
 
 def _zstd(data: bytes) -> bytes:
     """Into memory that is kept for the next batch: a new piece for each takes ten times as long, in page faults."""
-    room = _spare.pop() if _spare else mmap(-1, MOST_BYTES)
+    # Of shared memory, which is mmap's default, MADV_DONTNEED gives nothing back.
+    room = _spare.pop() if _spare else mmap(-1, MOST_BYTES, flags=MAP_PRIVATE)
     size = MOST_BYTES
     try:
         size = cramjam.zstd.decompress_into(data, room)

@@ -22,7 +22,7 @@ PLACE_BYTES = 64 * 1024
 RESPONSE_BYTES = 1024 * 1024
 ANY_BYTES = 1
 READ_UNCOMMITTED = 0
-PLACE_RECORDS = 250  # as many as a poll; a batch may have millions
+PLACE_RECORDS = 2_000  # 20 ms of reading; a batch may have millions, and is fetched anew for as many
 
 
 async def read_around(

@@ -9,7 +9,7 @@ from itertools import islice
 from struct import Struct
 from typing import Any, NamedTuple
 
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.util import calc_crc32c, decode_varint
 
 from tillstream.kafka.codecs import unpack
@@ -102,7 +102,7 @@ def read_stretch(data: bytes, begin: int, most: int) -> Stretch:
     records: list[LoggedRecord] = []
     next_offset = begin
     for head, batch in whole_batches(data):
-        wanted = (record for record in _read_batch(head, batch) if record.offset >= begin)
+        wanted = (record for record in _read_batch(head, batch, begin) if record.offset >= begin)
         records += islice(wanted, most + 1 - len(records))
         if len(records) > most:
             return Stretch(records[:most], records[most].offset)
@@ -140,7 +140,7 @@ def _head(data: bytes, at: int) -> BatchHead:
 
 
 def unpacked(head: BatchHead, batch: bytes) -> bytes:
-    """The records of a batch, one after the other. Raises CorruptRecordException, UnsupportedCodecError."""
+    """The records of a batch, one after the other. Raises CorruptRecordException."""
     _check_sum(head, batch)
     return unpack(head.attributes & _CODEC, batch[_HEAD.size :])
 
@@ -164,8 +164,9 @@ def read_body(data: bytes) -> Body:
     return _Reader(data).body()
 
 
-def _read_batch(head: BatchHead, batch: bytes) -> Iterator[LoggedRecord]:
-    """Its records. Where they cannot be read, one for all the rest: a partition must go on, and the next try is as this one.
+def _read_batch(head: BatchHead, batch: bytes, begin: int) -> Iterator[LoggedRecord]:
+    """Its records, those before `begin` left out where that is simple. Where they cannot be read, one for all the rest: a
+    partition must go on, and the next try is as this one.
 
     A wrong checksum raises CorruptRecordException: what a disk or a network has changed may come right the next time.
     """
@@ -173,23 +174,26 @@ def _read_batch(head: BatchHead, batch: bytes) -> Iterator[LoggedRecord]:
     if head.is_control:
         return
     try:
-        yield from _records_of(head, unpack(head.attributes & _CODEC, batch[_HEAD.size :]))
-    except (ValueError, IndexError, CorruptRecordException, UnsupportedCodecError) as error:
+        yield from _records_of(head, unpack(head.attributes & _CODEC, batch[_HEAD.size :]), begin)
+    except (ValueError, IndexError, CorruptRecordException) as error:
         yield _packed(head, batch[_HEAD.size :], error)
 
 
 def _packed(head: BatchHead, records: bytes, error: Exception) -> LoggedRecord:
     last = head.next_offset - 1
     problem = (
-        f"The batch of {head.records} records at the offsets {head.base} to {last} cannot be read: {error} It is kept as it was"
+        f"The batch of {head.records} records at the offsets {head.base} to {last} cannot be read: {error}. It is kept as it was"
         f" packed, by codec {head.attributes & _CODEC}, in {len(records)} bytes."
     )
     return LoggedRecord(last, None, records, (), head.last_ms, problem)
 
 
-def _records_of(head: BatchHead, data: bytes) -> Iterator[LoggedRecord]:
+def _records_of(head: BatchHead, data: bytes, begin: int) -> Iterator[LoggedRecord]:
     reader = _Reader(data)
-    for place in range(head.records):
+    # Records before `begin` are stepped over: a batch may have millions, and is read once for every few that are handed on.
+    first = min(max(begin - head.base, 0), head.records) if head.is_whole else 0
+    reader.step_over(first)
+    for place in range(first, head.records):
         record = reader.record(head.base, head.first_ms, head.last_ms if head.has_append_time else None)
         yield record._replace(offset=head.base + place) if head.is_whole else record
 
@@ -200,6 +204,14 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = bytearray(data)  # what aiokafka's varints are read from
         self._at = 0
+
+    def step_over(self, records: int) -> None:
+        """By their lengths, to which a broker has held them."""
+        for _ in range(records):
+            size = self._number()
+            if size < 0:
+                raise ValueError("a record has a negative length")
+            self._step(size)
 
     def record(self, base: int, first_ms: int, appended_ms: int | None) -> LoggedRecord:
         """A record's offset and time are relative to its batch, unless the broker gave all of them one time."""
@@ -228,7 +240,10 @@ class _Reader:
         size = self._number()
         if size < 0:
             return None
+        self._step(size)
+        return bytes(self._data[self._at - size : self._at])
+
+    def _step(self, size: int) -> None:
         self._at += size
         if self._at > len(self._data):
             raise IndexError("a record is longer than its batch")
-        return bytes(self._data[self._at - size : self._at])

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tillstream.kafka.codecs import MOST_BYTES
@@ -46,6 +46,12 @@ def batch_of(records: Sequence[Written], base: int = 0, codec: int = 0) -> bytes
         )
     batch = builder.build()
     pack_into(">q", batch, 0, base)
+    return bytes(batch)
+
+
+def resealed(batch: bytearray) -> bytes:
+    """The same under a right checksum."""
+    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
     return bytes(batch)
 
 
@@ -89,8 +95,7 @@ def test_no_more_is_read_than_is_wanted(most: int, next_offset: int) -> None:
 def test_a_name_that_is_no_utf_8_is_made_printable() -> None:
     batch = bytearray(batch_of([Written(b"k", b"v", [("a~~", b"1"), ("ce_id", None)], 0)]))
     batch[:] = batch.replace(b"~~", b"\xff\xfe")
-    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
-    [record] = read_stretch(bytes(batch), 0, 99).records
+    [record] = read_stretch(resealed(batch), 0, 99).records
     assert record.headers == ((r"a\xff\xfe", b"1"), ("ce_id", None))
     with pytest.raises((UnicodeDecodeError, CorruptRecordException)):
         by_aiokafka(bytes(batch))
@@ -99,8 +104,7 @@ def test_a_name_that_is_no_utf_8_is_made_printable() -> None:
 def test_the_brokers_own_notes_are_passed_over() -> None:
     batch = bytearray(batch_of([Written(b"k", b"v", (), 0)], 5))
     pack_into(">h", batch, SUMMED_FROM, 0x20)
-    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
-    assert read_stretch(bytes(batch), 5, 99) == ([], 6)
+    assert read_stretch(resealed(batch), 5, 99) == ([], 6)
 
 
 @given(st.integers(RECORDS_FROM, 80), st.integers(1, 255))
@@ -118,10 +122,30 @@ def test_rubbish_under_a_right_checksum_is_refused_or_read_but_ends(rubbish: byt
     batch = bytearray(batch_of([Written(b"k", b"v", (), 0)])[:RECORDS_FROM] + rubbish)
     pack_into(">i", batch, RECORDS_FROM - 4, count)
     pack_into(">i", batch, LENGTH_AT, len(batch) - 12)
-    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
-    found = read_stretch(bytes(batch), 0, 9)
+    found = read_stretch(resealed(batch), 0, 9)
     assert found.next_offset == 1
     assert len([each for each in found.records if each.problem]) <= 1
+
+
+@given(st.binary(max_size=60), st.integers(0, 3))
+@example(b"\xff" * 9 + b"\x01", 1)  # a negative length
+@example(b"\xfe" + b"\xff" * 8 + b"\x01", 1)  # the greatest one
+@QUICK
+def test_rubbish_before_the_begin_is_passed_over_or_refused_but_ends(rubbish: bytes, begin: int) -> None:
+    batch = bytearray(batch_of([Written(b"k", b"v", (), 0)] * 3)[:RECORDS_FROM] + rubbish)
+    pack_into(">i", batch, LENGTH_AT, len(batch) - 12)
+    found = read_stretch(resealed(batch), begin, 9)
+    assert found.next_offset == 3
+    assert all(each.offset >= begin for each in found.records)
+
+
+def test_a_record_before_the_begin_is_not_read() -> None:
+    """A batch may have millions, of which the fetch begins behind most."""
+    batch = bytearray(batch_of([Written(b"k", b"value", (), 5)] * 3, 7))
+    at = batch.index(b"\x0avalue")
+    batch[at] = 0x7E  # its value says that it is longer than the batch; its length is right
+    assert [each.offset for each in read_stretch(resealed(batch), 8, 9).records] == [8, 9]
+    assert [bool(each.problem) for each in read_stretch(resealed(batch), 7, 9).records] == [True]
 
 
 @pytest.mark.parametrize("codec", [1, 2, 3, 4])
@@ -145,8 +169,7 @@ def test_what_cannot_be_read_any_further_is_one_record_behind_those_that_can() -
     batch = bytearray(batch_of([Written(b"k", b"value", (), 5)] * 3, 7))
     at = batch.rindex(b"\x0avalue")
     batch[at] = 0x7E  # its value says that it is longer than the batch
-    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
-    found = read_stretch(bytes(batch), 7, 9)
+    found = read_stretch(resealed(batch), 7, 9)
     assert [(each.offset, each.value) for each in found.records] == [
         (7, b"value"),
         (8, b"value"),
