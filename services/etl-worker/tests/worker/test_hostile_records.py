@@ -1,7 +1,6 @@
 """Everything hostile at once, straight into a real broker and through the whole worker; a ledger says what became of it."""
 
 import asyncio
-import resource
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -23,6 +22,7 @@ from tillstream.testing.waiting import eventually
 
 from .conftest import DEADLINE_S, Works
 from .hostile_records import Hostile, hostile_records, neighbour
+from .memory import growing_less_than
 from .raw_batches import CODECS, RawRecord, send_raw
 from .real_broker import real_works
 
@@ -134,9 +134,8 @@ async def test_each_hostile_record_is_stored_or_quarantined_exactly_once(
     async with real_works(database, kafka_server) as works:
         await add_a_partition(kafka_server.bootstrap)
         ledger = await send_everything(kafka_server.bootstrap)
-        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        assert await applied(works, ledger) == []
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < GROWTH_KIB
+        with growing_less_than(GROWTH_KIB):
+            assert await applied(works, ledger) == []
 
 
 def without_odd_names(stretch: Stretch) -> list[LoggedRecord]:

@@ -1,6 +1,5 @@
 """A megabyte that unpacks to more than memory holds, straight into a real broker, and what comes before and behind it."""
 
-import resource
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,6 +14,7 @@ from tillstream.kafka.records import Place
 
 from .conftest import Works
 from .hostile_records import neighbour
+from .memory import growing_less_than
 from .raw_batches import CODECS, RawRecord, send_raw
 from .real_broker import real_works
 
@@ -24,8 +24,11 @@ PLACE = Place(USERS_TOPIC, 0)
 # Snappy packs twenty times at most: a broker's megabyte does not hold as much.
 GZIP, LZ4, ZSTD = 1, 3, 4
 BOMB = RawRecord(None, b"x" * (MOST_BYTES + 1))
+LARGE = RawRecord(None, b"x" * (MOST_BYTES - 1_000))
 APPLIED_WITHIN_S = 30.0
 GROWTH_KIB = 200 * 1024
+# One at a time takes 260 MiB, with its copies and the batch that is read ahead; twenty took 500.
+MANY_GROWTH_KIB = 380 * 1024
 APPLIED = """
 SELECT count(*), sum(log_end - next_offset), count(stopped_at), (SELECT sum(next_offset) FROM shop.consumer_offsets)
 FROM shop.partition_progress
@@ -59,9 +62,8 @@ async def test_it_is_kept_as_it_was_packed_and_its_neighbours_are_stored(
         await send_raw(producer, PLACE, [neighbour()])
         offsets = await send_raw(producer, PLACE, [neighbour(), BOMB, neighbour()], codec, 2 * MOST_BYTES)
         await send_raw(producer, PLACE, [neighbour()])
-        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        await apply(works, 5)
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < GROWTH_KIB
+        with growing_less_than(GROWTH_KIB):
+            await apply(works, 5)
         [(offset, reason, size, says_why)] = await works.rows(REFUSED)
         assert (offset, reason, says_why) == (offsets[-1], "unreadable_batch", True)
         assert 0 < size < len(CODECS[codec](BOMB.value or b"")) + 1_000
@@ -79,3 +81,20 @@ async def test_the_next_worker_goes_on_behind_it(
         await apply(works, 3)
         assert len(await works.rows(REFUSED)) == 1
         assert await works.rows("SELECT count(*) FROM shop.users") == [(1,)]
+
+
+async def test_of_many_that_just_fit_a_few_are_unpacked_at_once(
+    database: Database, kafka_server: KafkaServer, producer: AIOKafkaProducer
+) -> None:
+    """Each has a kilobyte, so that one fetch brings all of them; and after many small ones a poll asks for as many."""
+    small, large = 60, 20
+    async with real_works(database, kafka_server) as works:
+        for _ in range(small):
+            await send_raw(producer, PLACE, [neighbour()])
+        for _ in range(large):
+            await send_raw(producer, PLACE, [LARGE], ZSTD, 2 * MOST_BYTES)
+        with growing_less_than(MANY_GROWTH_KIB):
+            await apply(works, small + large)
+        assert await works.rows("SELECT reason, count(*) FROM shop.quarantine GROUP BY reason") == [
+            ("record_too_large", large)
+        ]

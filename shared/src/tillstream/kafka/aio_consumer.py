@@ -249,6 +249,7 @@ class AioConsumer:
             return []
         consumer = self._started()
         assignment = consumer.assignment()  # a new object for every assignment
+        self._forms.begin_poll()
         call = consumer.getmany(*wanted, timeout_ms=int(wait_s * MS), max_records=max_parts)
         self._polling = polling = asyncio.create_task(call, name="getmany")
         try:

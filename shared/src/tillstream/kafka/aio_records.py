@@ -25,6 +25,9 @@ from tillstream.kafka.records import Place, Record, bytes_of, bytes_of_all
 MS = 1_000
 RECORDS_AT_ONCE = 250
 PART_BYTES = 1024 * 1024
+POLL_BYTES = (
+    16 * 1024 * 1024
+)  # unpacked, but for the batch that passes it; of our own a poll has eight megabytes at most
 MOMENTS_REMEMBERED = 10_000
 LAST_MOMENT_MS = 253_370_764_800_000  # 9999-01-01: a year is left for what is added to a moment
 
@@ -34,14 +37,31 @@ _make_record = partial(tuple.__new__, Record)
 
 class RecordForms:
     """The plain forms by topic, on their way through aiokafka: it passes a deserializer of values on to whatever reads
-    batches, which here makes use of these and calls none."""
+    batches, which here makes use of these and calls none.
+
+    On the same way goes how much one poll may unpack: aiokafka counts parts only, and a kilobyte may unpack to one of many
+    megabytes."""
 
     def __init__(self, by_topic: Mapping[str, RecordForm]) -> None:
         self._by_topic = by_topic
+        self._left_bytes = POLL_BYTES
 
     def __call__(self, value: bytes | None) -> bytes | None:
         """What a deserializer does: nothing."""
         return value
+
+    def begin_poll(self) -> None:
+        """From now on POLL_BYTES may be unpacked."""
+        self._left_bytes = POLL_BYTES
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no other batch may be unpacked in this poll."""
+        return self._left_bytes <= 0
+
+    def spend(self, size: int) -> None:
+        """So many bytes were unpacked."""
+        self._left_bytes -= size
 
     def of(self, topic: str) -> RecordForm | None:
         """The plain form of a topic's records, if there is one."""
@@ -95,9 +115,14 @@ class _InColumns(PartitionRecords):  # type: ignore[misc] # aiokafka's base has 
     _tp: TopicPartition
 
     def _unpack_records(self) -> Iterator[Sequence[Record]]:
-        """`next_fetch_offset` stands behind each part before it is handed out: aiokafka goes on from there."""
+        """`next_fetch_offset` stands behind each part before it is handed out: aiokafka goes on from there. So it does where
+        this ends early, with another fetch."""
+        forms = self._value_deserializer
         for head, packed in whole_batches(self._records.data):
+            if forms.is_spent:
+                return
             data = unpacked(head, packed)
+            forms.spend(len(data))
             block = self._block(head, data)
             if block is not None:
                 self.next_fetch_offset = block.next_offset

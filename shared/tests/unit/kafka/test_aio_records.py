@@ -12,6 +12,7 @@ from tillstream.contracts.entities import EVENTS_TOPIC
 from tillstream.contracts.plain_columns import PLAIN_FORMS
 from tillstream.kafka.aio_records import (
     PART_BYTES,
+    POLL_BYTES,
     RECORDS_AT_ONCE,
     RecordForms,
     hand_out_our_records,
@@ -43,11 +44,13 @@ def batch_of(count: int, base: int = 0, *, flags: int = 0, value: bytes = VALUE)
     return log_batch(records, base=base, codec=ZSTD, flags=flags)
 
 
-def read(batches: Sequence[bytes], begin: int = 0, topic: str = "t") -> fetcher.PartitionRecords:
+def read(
+    batches: Sequence[bytes], begin: int = 0, topic: str = "t", forms: RecordForms | None = None
+) -> fetcher.PartitionRecords:
     hand_out_our_records()
     records = fetcher.MemoryRecords(b"".join(batches))
     assert records.has_next()
-    forms = RecordForms(PLAIN_FORMS)
+    forms = forms or RecordForms(PLAIN_FORMS)
     return fetcher.PartitionRecords(TopicPartition(topic, 3), records, [], begin, None, forms, True, 0)
 
 
@@ -80,6 +83,17 @@ def test_whoever_stops_in_the_middle_goes_on_after_the_last_part_it_got() -> Non
 def test_large_records_come_in_smaller_parts() -> None:
     reading = read([batch_of(5, value=b"v" * (PART_BYTES // 2))])
     assert [len(part) for part in reading] == [2, 2, 1]
+
+
+def test_one_poll_unpacks_no_more_than_memory_allows_and_the_next_one_goes_on() -> None:
+    half = b"v" * (POLL_BYTES // 2)
+    batches = [batch_of(1, base, value=half) for base in range(5)]
+    forms = RecordForms({})
+    reading, other = read(batches, forms=forms), read(batches, forms=forms)
+    assert (offsets(reading), reading.next_fetch_offset) == ([0, 1], 2)
+    assert (offsets(other), other.next_fetch_offset) == ([], 0), "its partition has its turn in the next one"
+    forms.begin_poll()
+    assert offsets(read(batches[2:], 2, forms=forms)) == [2, 3]
 
 
 def test_plain_records_come_as_a_block_and_others_one_by_one() -> None:
