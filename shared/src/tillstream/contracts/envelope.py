@@ -94,7 +94,8 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
     clients. Without readable headers: the id is made from the record's place, the moment of acceptance is the append
     time, the position 0, the source `shop`. A source that is there and cannot be read is refused, since its ids would
     fall to the wrong owner. Of a value above MAX_RECORD_BYTES, which only compression brings through the broker, these are
-    kept: whoever stores or replays it would else need its size several times over. `ce_type` and the key are not looked at: the topic says what a record is.
+    kept: whoever stores or replays it would else need its size several times over. A batch that cannot be read is kept whole:
+    it has no more than a broker takes. `ce_type` and the key are not looked at: the topic says what a record is.
     """
     headers = dict(record.headers)
     source = source_of(headers.get("ce_source", DEFAULT_SOURCE_HEADER))
@@ -105,7 +106,7 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
         rules=Rules(accepted_at, shop_timezone),
         version_at=accepted_at,
         position=_position(_text(headers.get("ce_sequence"))),
-        payload=(record.value or b"")[:MAX_RECORD_BYTES],
+        payload=(record.value or b"")[: MAX_RECORD_BYTES if record.problem is None else None],
         origin=Origin(topic=record.topic, partition=record.partition, offset=record.offset),
     )
 

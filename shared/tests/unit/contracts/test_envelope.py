@@ -18,6 +18,7 @@ from tillstream.contracts.parsing import parse_json
 from tillstream.contracts.plain_events import PlainReader
 from tillstream.contracts.reasons import Reason
 from tillstream.contracts.records import MAX_RECORD_BYTES, payload_hash, to_json
+from tillstream.contracts.topics import MAX_MESSAGE_BYTES
 from tillstream.testing.builders import (
     ACCEPTED_AT,
     BUILD,
@@ -345,6 +346,17 @@ def test_of_a_value_that_only_compression_brought_its_beginning_is_kept(entity: 
     assert PlainReader(UTC_ZONE).read([record]) == [read_record(record, Entity.EVENT, UTC_ZONE)]
     just = FakeRecord(value[:MAX_RECORD_BYTES], headers())
     assert reason_of(read_record(just, entity, UTC_ZONE)) is not Reason.RECORD_TOO_LARGE
+
+
+def test_a_batch_that_cannot_be_read_is_kept_whole_as_the_broker_took_it() -> None:
+    packed = b"\x01" * MAX_MESSAGE_BYTES
+    record = FakeRecord(packed, (), problem="It cannot be unpacked.")
+    for entity in Entity:
+        message = read_record(record, entity, UTC_ZONE)
+        assert (message.payload, reason_of(message)) == (packed, Reason.UNREADABLE_BATCH)
+        assert message.refusal is not None
+        assert message.refusal.message == "It cannot be unpacked."
+        assert message.message_id == place_message_id(record.topic, record.partition, record.offset)
 
 
 def test_bare_date_is_read_in_the_shops_zone_and_a_checked_record_in_none() -> None:
