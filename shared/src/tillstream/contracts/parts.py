@@ -59,6 +59,18 @@ class Parts[T](Lazy[T]):
         found = bisect_right(self._ends, place)
         return self.parts[found][place - self._ends[found]]  # counted from the end of its part
 
+    @override
+    def items(self, places: range) -> Sequence[T]:
+        """Of neighbours, whole parts stay as they are."""
+        if places.step != 1:
+            return super().items(places)
+        begins = (end - len(part) for part, end in zip(self.parts, self._ends, strict=True))
+        some = (
+            part[max(places.start - begin, 0) : max(places.stop - begin, 0)]
+            for part, begin in zip(self.parts, begins, strict=True)
+        )
+        return joined([part for part in some if len(part)])
+
 
 def joined[T](parts: Sequence[Sequence[T]]) -> Sequence[T]:
     """One sequence of all items: a list where all parts are lists, else the parts as they are, and those of a part that was

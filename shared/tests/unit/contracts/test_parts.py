@@ -51,6 +51,14 @@ def test_each_part_can_be_taken_as_it_is() -> None:
     assert parts_of([]) == []
 
 
+def test_a_slice_keeps_whole_parts_as_they_are() -> None:
+    laid = Parts([(1, 2), (3, 4), [5]])
+    assert parts_of(laid[:4]) == [(1, 2), (3, 4)]
+    assert parts_of(laid[1:]) == [(2,), (3, 4), [5]]
+    assert laid[4:] == [5]
+    assert parts_of(laid[2:2]) == []
+
+
 def test_lists_become_one_list() -> None:
     assert joined([[1], [2, 3]]) == [1, 2, 3]
     assert joined([]) == []
