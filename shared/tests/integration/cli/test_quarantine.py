@@ -242,6 +242,19 @@ async def test_waiting_prints_the_answers(tillstream: Tillstream, shop: Shop) ->
     ]
 
 
+async def test_waiting_names_the_entry_of_a_new_payload_that_was_refused_too(
+    tillstream: Tillstream, shop: Shop
+) -> None:
+    [first] = await refuse(shop, 1)
+    mended = ("quarantine", "fix", str(first), "--patch", '{"price": "x"}', "--wait", "30")
+    asking = asyncio.create_task(tillstream(*mended))
+    await eventually(shop.replay)
+    said = await asking
+    [(second,)] = await shop.rows("SELECT id FROM shop.quarantine WHERE resolved_at IS NULL")
+    assert second != first
+    assert said.out.splitlines()[1] == f"{first}: quarantined (invalid_amount), now as entry {second}"
+
+
 async def test_waiting_ends_well_where_all_is_applied(tillstream: Tillstream, shop: Shop) -> None:
     await refuse(shop, 2)
     mended = ("quarantine", "fix", "--all", "--patch", '{"price": 1.50}', "--wait", "30")

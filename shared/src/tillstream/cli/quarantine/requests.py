@@ -24,12 +24,13 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a wish."""
+    """What became of a wish; `refused_as` is the entry of the new payload, where that was refused too."""
 
     id: int
     entry_id: int
     outcome: str
     reason: str | None
+    refused_as: int | None
 
 
 class Trace(NamedTuple):

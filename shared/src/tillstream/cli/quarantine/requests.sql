@@ -14,9 +14,16 @@ ORDER BY w.place
 RETURNING id, quarantine_id
 
 -- name: answers
--- Which of these wishes the worker has answered, and how.
-SELECT r.id, r.quarantine_id, r.outcome, r.reason
+-- Which of these wishes the worker has answered, and how. Another payload that was refused again lies in an entry of its
+-- own, and the first one is settled: where it is open, its id is told. Other contents under the same id have other versions.
+SELECT
+  r.id, r.quarantine_id, r.outcome, r.reason,
+  (
+    SELECT max(n.id) FROM shop.quarantine AS n
+    WHERE q.resolved_at IS NOT NULL AND n.message_id = q.message_id AND n.version = q.version AND n.resolved_at IS NULL
+  ) AS refused_as
 FROM shop.replay_requests AS r
+JOIN shop.quarantine AS q ON q.id = r.quarantine_id
 WHERE r.id = ANY(%(ids)s) AND r.applied_at IS NOT NULL
 ORDER BY r.id
 

@@ -113,7 +113,8 @@ async def wait(conn: AsyncConnection, requests: Sequence[Request], seconds: floa
     answers = await Requests().answers(conn, requests, clock, clock.monotonic() + seconds)
     for answer in answers[:MAX_LISTED_ANSWERS]:
         reason = f" ({answer.reason})" if answer.reason else ""
-        print(f"{answer.entry_id}: {answer.outcome}{reason}")
+        now = f", now as entry {answer.refused_as}" if answer.refused_as else ""
+        print(f"{answer.entry_id}: {answer.outcome}{reason}{now}")
     counts = Counter(answer.outcome for answer in answers)
     summary = ", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items()))
     print(
