@@ -1,5 +1,6 @@
 """`make up` and `make down` on a whole stack: repeated, interrupted, crashed."""
 
+import asyncio
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import psutil
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from support.kafka import CACHE
 from support.ports import free_ports
@@ -33,6 +36,7 @@ from tillstream_native.system import LOCALHOST, CannotRun
 pytestmark = pytest.mark.e2e
 
 COMMAND_WITHIN_S = 60
+ACCEPT = ("run", "tillstream", "partitions", "accept", "--from", "earliest", "--yes")
 USERS = next(spec for spec in TOPICS if spec.name == TOPIC_OF[Entity.USER])
 
 
@@ -104,6 +108,31 @@ def test_second_up_changes_nothing(running: RunningStack) -> None:
     before = pids(running)
     running.native.up()
     assert pids(running) == before
+
+
+async def test_second_up_creates_a_topic_that_is_gone_and_accept_lets_it_go_on(running: RunningStack) -> None:
+    name = TOPIC_OF[Entity.PRODUCT]
+    admin = AIOKafkaAdminClient(bootstrap_servers=running.bootstrap)
+    await admin.start()
+    try:
+
+        async def is_gone() -> bool:
+            return name not in await admin.list_topics()
+
+        await admin.delete_topics([name])
+        await eventually(is_gone)
+        await asyncio.to_thread(running.native.up)
+        assert not await is_gone()
+    finally:
+        await admin.close()
+
+    def is_accepted() -> bool:  # not before the worker has seen the new topic and refused it
+        with command(running, *ACCEPT, name) as process:
+            process.communicate(timeout=COMMAND_WITHIN_S)
+        return process.returncode == 0
+
+    await eventually(partial(asyncio.to_thread, is_accepted), COMMAND_WITHIN_S)
+    running.wait_ready()
 
 
 def test_second_up_says_that_its_settings_do_not_count(running: RunningStack) -> None:

@@ -95,6 +95,8 @@ class Stack:
                 self._tell_of_settings()
             if any(part.state != RUNNING for part in self.status()):
                 self._start()
+            else:  # a topic may be gone all the same
+                self._create_topics()
             wait_until_ready(SERVICES, self.ports, self.places, SERVICES_WITHIN_S)
             self.say("The five services are ready.")
             if self._with_prometheus:
@@ -188,8 +190,12 @@ class Stack:
         services.run_command("migrate")
         self.say("PostgreSQL is ready, its schema is the declared one.")
         self._wait(KAFKA, broker.ready)
-        services.run_command("topics")
+        self._create_topics()
         self.say("Kafka is ready, its topics exist.")
+
+    def _create_topics(self) -> None:
+        """Those that are missing; the others are checked."""
+        Services(self.places, self.ports, self._settings).run_command("topics")
 
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SERVER_WITHIN_S
