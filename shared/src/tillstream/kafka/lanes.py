@@ -258,17 +258,17 @@ class Lanes[B: Batch]:
         size = _size(records)
         self._admit(len(records), size)
         call = _Call(len(records))
+        topics = set(map(_topic_of, records))
         queued = False
         try:
             async with asyncio.timeout(deadline_s):
-                counts = {
-                    topic: await self.sender.partition_count(topic) for topic in set(map(_topic_of, records))
-                }
+                counts = {topic: await self.sender.partition_count(topic) for topic in topics}
                 queued = True
                 self._enqueue(records, size, counts, call)
                 await call.done
         except TimeoutError:
-            return _what_is_known(call, BrokerUnavailable(f"Kafka gave no answer within {deadline_s:g} s."))
+            silent = "gave no answer" if queued else f"named no partition of {', '.join(sorted(topics))}"
+            return _what_is_known(call, BrokerUnavailable(f"Kafka {silent} within {deadline_s:g} s."))
         except BrokerUnavailable as error:
             return _what_is_known(call, error)
         finally:

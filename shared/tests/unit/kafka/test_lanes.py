@@ -135,6 +135,18 @@ async def test_a_broker_that_says_nothing_ends_in_unknown_within_the_deadline() 
     await eventually(lambda: lanes.waiting_records == 0)
 
 
+async def test_a_topic_that_nobody_knows_is_named_and_nothing_waits_for_it() -> None:
+    class Unknown(FakeSender):
+        async def partition_count(self, topic: str) -> int:
+            await asyncio.Event().wait()
+            raise AssertionError(topic)
+
+    lanes = Lanes(Unknown(), LanePolicy())
+    results = await lanes.publish(records(3), 0.05)
+    assert {str(result.error) for result in results} == {"Kafka named no partition of t within 0.05 s."}
+    assert (lanes.waiting_records, lanes.waiting_bytes) == (0, 0)
+
+
 async def test_what_a_caller_gave_up_before_it_was_under_way_is_never_sent() -> None:
     sender = FakeSender()
     lanes = Lanes(sender, LanePolicy(gather_s=0.001))
