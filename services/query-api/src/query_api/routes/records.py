@@ -60,7 +60,9 @@ def make_router(reader: Reader, clock: Clock) -> APIRouter:
     @router.get(
         "/events/{event_id:path}/receipt",
         summary="What became of an event, or of any message by its id",
-        description="`unknown` means never seen, or still on its way: compare /freshness.",
+        description="`unknown` means never seen, or still on its way: compare /freshness. Of an id that came more than once this is"
+        " what became of the first content that was applied: an equal copy changes nothing, another content lies in /quarantine as"
+        " `id_conflict`.",
         responses=answers(models.Receipt, examples.RECEIPT),
     )
     async def get_receipt(
