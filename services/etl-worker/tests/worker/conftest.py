@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, override
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg import AsyncConnection
 from pydantic import SecretStr
 
 from etl_worker.app import App, Ports, build
 from etl_worker.settings import WorkerSettings
+from support.kafka import KafkaServer
 from support.postgres import Database
 from tillstream.apply.engine import Engine
 from tillstream.apply.replay import Replayer
@@ -123,3 +125,14 @@ async def works(database: Database) -> MemoryWorks:
     await producer.start()
     settings = WorkerSettings(database_url=SecretStr(database.worker_dsn), ops_port=0, env="development")
     return MemoryWorks(database, producer, settings, broker)
+
+
+@pytest.fixture
+async def producer(kafka_server: KafkaServer) -> AsyncIterator[AIOKafkaProducer]:
+    """Of raw batches, whatever they are packed to."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_server.bootstrap, max_request_size=4 * 1024 * 1024)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()

@@ -1,7 +1,5 @@
 """A megabyte that unpacks to more than memory holds, straight into a real broker, and what comes before and behind it."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -37,16 +35,6 @@ REFUSED = """
 SELECT kafka_offset, reason, octet_length(payload), message LIKE '%more than 33554432 bytes%'
 FROM shop.quarantine ORDER BY kafka_offset
 """
-
-
-@pytest.fixture
-async def producer(kafka_server: KafkaServer) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka_server.bootstrap, max_request_size=4 * 1024 * 1024)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
 
 
 async def apply(works: Works, records: int) -> None:

@@ -1,6 +1,7 @@
 """The way around aiokafka's reader, for what it cannot read: the same log, asked for by ourselves and read leniently."""
 
 import asyncio
+import logging
 import random
 from collections import defaultdict
 from collections.abc import Mapping
@@ -24,13 +25,18 @@ ANY_BYTES = 1
 READ_UNCOMMITTED = 0
 PLACE_RECORDS = 2_000  # 20 ms of reading; a batch may have millions, and is fetched anew for as many
 
+_log = logging.getLogger(
+    __name__
+)  # as libraries do: a line that comes again and again is passed on once in ten seconds
+
 
 async def read_around(
     bootstrap: str, client_id: str, positions: Mapping[Place, int], deadline_s: float
 ) -> dict[Place, Stretch]:
     """What comes at these offsets, in some of these places at least, as far as there is anything.
 
-    Opens a connection of its own and closes it: this is rare. Raises BrokerUnavailable, Misconfigured.
+    Opens a connection of its own and closes it: this is rare. A place whose bytes are not those that its broker was sent is left
+    out while others have something; else that raises BrokerUnavailable, as a broker that is away does. Raises Misconfigured.
     """
     client = make_client(bootstrap, client_id, deadline_s)
     with translated():
@@ -38,9 +44,12 @@ async def read_around(
             await client.bootstrap()
             await client.set_topics({place.topic for place in positions})
             found: dict[Place, Stretch] = {}
+            spoilt: list[str] = []
             for leader, places in _by_leader(client, positions).items():
                 answer = await client.send(leader, _request(places, positions))
-                found |= _stretches(answer, positions)
+                found |= _stretches(answer, positions, spoilt)
+            if spoilt and not found:
+                raise kafka.CorruptRecordException(" ".join(spoilt))
             return found
 
 
@@ -61,15 +70,20 @@ def _request(places: list[Place], positions: Mapping[Place, int]) -> FetchReques
     return FetchRequest(0, ANY_BYTES, RESPONSE_BYTES, READ_UNCOMMITTED, wanted)
 
 
-def _stretches(answer: Any, positions: Mapping[Place, int]) -> dict[Place, Stretch]:
+def _stretches(answer: Any, positions: Mapping[Place, int], spoilt: list[str]) -> dict[Place, Stretch]:
+    """What can be read, and in `spoilt` a sentence for each place that cannot."""
     found: dict[Place, Stretch] = {}
     for topic, partitions in answer.topics:
         for partition, code, *_, data in partitions:
             place = Place(topic, partition)
             if code != kafka.NoError.errno:
                 raise kafka.for_code(code)(str(place))
-            if data:
-                found[place] = read_stretch(data, positions[place], PLACE_RECORDS)
+            try:
+                if data:
+                    found[place] = read_stretch(data, positions[place], PLACE_RECORDS)
+            except kafka.CorruptRecordException as error:
+                spoilt.append(f"At {place} from offset {positions[place]} on: {error.args[0]}")
+                _log.error("A log is not what was written to it, and its partition waits. %s", spoilt[-1])
     return found
 
 

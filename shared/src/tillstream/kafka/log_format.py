@@ -97,16 +97,21 @@ class Stretch(NamedTuple):
 def read_stretch(data: bytes, begin: int, most: int) -> Stretch:
     """The first `most` records in these batches from offset `begin` on. The last batch may be cut off; it is not read then.
 
-    Raises CorruptRecordException for bytes that are no record batch, or not the ones that the broker was sent.
+    Raises CorruptRecordException where the first of them are no record batch, or not the one that the broker was sent; behind
+    others, such bytes end the stretch.
     """
     records: list[LoggedRecord] = []
     next_offset = begin
-    for head, batch in whole_batches(data):
-        wanted = (record for record in _read_batch(head, batch, begin) if record.offset >= begin)
-        records += islice(wanted, most + 1 - len(records))
-        if len(records) > most:
-            return Stretch(records[:most], records[most].offset)
-        next_offset = max(next_offset, head.next_offset)
+    try:
+        for head, batch in whole_batches(data):
+            wanted = (record for record in _read_batch(head, batch, begin) if record.offset >= begin)
+            records += islice(wanted, most + 1 - len(records))
+            if len(records) > most:
+                return Stretch(records[:most], records[most].offset)
+            next_offset = max(next_offset, head.next_offset)
+    except CorruptRecordException:
+        if next_offset == begin:
+            raise
     return Stretch(records, next_offset)
 
 

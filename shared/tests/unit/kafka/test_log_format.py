@@ -184,3 +184,13 @@ def test_a_batch_that_is_shorter_than_its_head_is_refused(length: int) -> None:
     pack_into(">i", batch, LENGTH_AT, length)
     with pytest.raises(CorruptRecordException):
         read_stretch(bytes(batch), 0, 99)
+
+
+def test_what_is_spoilt_behind_others_ends_the_stretch() -> None:
+    good = batch_of([Written(b"k", b"v", (), 0)] * 2)
+    spoilt = bytearray(batch_of([Written(b"k", b"value", (), 0)], 2))
+    spoilt[-3] ^= 1
+    found = read_stretch(good + bytes(spoilt), 0, 99)
+    assert ([each.offset for each in found.records], found.next_offset) == ([0, 1], 2)
+    with pytest.raises(CorruptRecordException):
+        read_stretch(good + bytes(spoilt), 2, 99)
