@@ -177,6 +177,15 @@ async def test_a_record_that_is_no_job_is_kept_once_however_often_it_is_sent(sho
     ]
 
 
+async def test_a_batch_that_cannot_be_read_is_kept_as_that(shop: Shop) -> None:
+    record = Record(FILES_TOPIC, 0, 7, None, b"packed", (), datetime.now(UTC), "It is too large.")
+    async with shop.conn.transaction():
+        await shop.app.queue(shop.conn, [record])
+    [kept] = await shop.rows("SELECT reason, message, payload FROM shop.quarantine")
+    assert (kept["reason"], kept["message"]) == ("unreadable_batch", "It is too large.")
+    assert bytes(kept["payload"]) == b"packed"
+
+
 class Gate:
     """An engine that waits in its first chunk until it may go on."""
 

@@ -1,5 +1,7 @@
 """A megabyte that unpacks to more than memory holds, straight into a real broker, and what comes before and behind it."""
 
+import asyncio
+
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -13,7 +15,7 @@ from tillstream.kafka.records import Place
 from .conftest import Works
 from .hostile_records import neighbour
 from .memory import growing_less_than
-from .raw_batches import CODECS, RawRecord, send_raw
+from .raw_batches import CODECS, RawRecord, raw_batch, send_again, send_raw
 from .real_broker import real_works
 
 pytestmark = pytest.mark.fault
@@ -23,6 +25,8 @@ PLACE = Place(USERS_TOPIC, 0)
 GZIP, LZ4, ZSTD = 1, 3, 4
 BOMB = RawRecord(None, b"x" * (MOST_BYTES + 1))
 LARGE = RawRecord(None, b"x" * (MOST_BYTES - 1_000))
+BOMBS = 10  # in each partition: more than two seconds of unpacking
+PAUSE_S, TICK_S = 0.9, 0.01  # a detour may read for a second
 APPLIED_WITHIN_S = 30.0
 GROWTH_KIB = 200 * 1024
 # One at a time takes 260 MiB, with its copies and the batch that is read ahead; twenty took 500.
@@ -56,6 +60,51 @@ async def test_it_is_kept_as_it_was_packed_and_its_neighbours_are_stored(
         assert (offset, reason, says_why) == (offsets[-1], "unreadable_batch", True)
         assert 0 < size < len(CODECS[codec](BOMB.value or b"")) + 1_000
         assert await works.rows("SELECT count(*) FROM shop.users") == [(2,)]
+
+
+async def test_headers_that_memory_does_not_hold_are_not_made(
+    database: Database, kafka_server: KafkaServer, producer: AIOKafkaProducer
+) -> None:
+    """Ten million of them are three kilobytes when they are packed, and more than a gigabyte as objects."""
+    crowd = RawRecord(None, b"{}", [("a", None)] * (MOST_BYTES // 4))
+    async with real_works(database, kafka_server) as works:
+        batch = raw_batch([crowd], ZSTD, 2 * MOST_BYTES)
+        for partition in range(RECORD_PARTITIONS):
+            await send_again(producer, Place(USERS_TOPIC, partition), batch, 1)
+        await send_raw(producer, PLACE, [neighbour()])
+        with growing_less_than(GROWTH_KIB):
+            await apply(works, RECORD_PARTITIONS + 1)
+        reasons = await works.rows("SELECT reason, count(*) FROM shop.quarantine GROUP BY reason")
+        assert reasons == [("unreadable_batch", RECORD_PARTITIONS)]
+        assert await works.rows("SELECT count(*) FROM shop.users") == [(1,)]
+
+
+async def longest_pause_s(stop: asyncio.Event) -> float:
+    """For how long nothing else of this process's loop had its turn, heartbeats included."""
+    loop, longest = asyncio.get_running_loop(), 0.0
+    while not stop.is_set():
+        began = loop.time()
+        await asyncio.sleep(TICK_S)
+        longest = max(longest, loop.time() - began)
+    return longest
+
+
+async def test_hundreds_of_them_do_not_keep_the_worker_from_its_heartbeats(
+    database: Database, kafka_server: KafkaServer, producer: AIOKafkaProducer
+) -> None:
+    """Of two records each: what is missing before the last offset of such a batch is not fetched again."""
+    stop = asyncio.Event()
+    async with real_works(database, kafka_server) as works:
+        for place in [Place(USERS_TOPIC, number) for number in range(RECORD_PARTITIONS)]:
+            sent = [
+                send_raw(producer, place, [neighbour(), BOMB], ZSTD, 2 * MOST_BYTES) for _ in range(BOMBS)
+            ]
+            await asyncio.gather(*sent)
+        watching = asyncio.create_task(longest_pause_s(stop), name="pauses")
+        await apply(works, 2 * BOMBS * RECORD_PARTITIONS)
+        stop.set()
+        assert await watching < PAUSE_S
+        assert len(await works.rows(REFUSED)) == BOMBS * RECORD_PARTITIONS
 
 
 async def test_the_next_worker_goes_on_behind_it(

@@ -49,7 +49,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.INVALID_ITEMS: "The items of an order are not a list of at most 1000 distinct order items.",
     Reason.INVALID_RECORD: "The record is not an object, or a value has the wrong type.",
     Reason.INVALID_HEADER: "A header of the Kafka record cannot be read.",
-    Reason.UNREADABLE_BATCH: "A batch of Kafka records cannot be unpacked, or unpacks to more than 32 MiB; it is kept as it was packed.",
+    Reason.UNREADABLE_BATCH: "A batch of Kafka records cannot be unpacked, unpacks to more than 32 MiB, or has more records or headers than memory should hold; it is kept as it was packed.",
     Reason.RECORD_TOO_LARGE: "The record is larger than a Kafka record may be (1 MiB).",
     Reason.RAGGED_ROW: "The row has another number of cells than the header.",
     Reason.DUPLICATE_KEY: "The same key stood in an earlier row of this file.",

@@ -19,15 +19,22 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from tillstream.contracts.record_forms import RecordForm
 from tillstream.kafka.log_columns import Block, block_of, may_be_plain
-from tillstream.kafka.log_format import BatchHead, begins_with_a_batch, opened, unpacked, whole_batches
+from tillstream.kafka.log_format import (
+    RUN_RECORDS,
+    BatchHead,
+    begins_with_a_batch,
+    opened,
+    refuse_crowds,
+    unpacked,
+    whole_batches,
+)
 from tillstream.kafka.records import Place, Record, bytes_of, bytes_of_all
 
 MS = 1_000
-RECORDS_AT_ONCE = 250
+RECORDS_AT_ONCE = RUN_RECORDS
 PART_BYTES = 1024 * 1024
-POLL_BYTES = (
-    16 * 1024 * 1024
-)  # unpacked, but for the batch that passes it; of our own a poll has eight megabytes at most
+# Unpacked, but for the batch that passes it; of our own a poll has eight megabytes at most.
+POLL_BYTES = 16 * 1024 * 1024
 MOMENTS_REMEMBERED = 10_000
 LAST_MOMENT_MS = 253_370_764_800_000  # 9999-01-01: a year is left for what is added to a moment
 
@@ -128,6 +135,7 @@ class _InColumns(PartitionRecords):  # type: ignore[misc] # aiokafka's base has 
                 self.next_fetch_offset = block.next_offset
                 yield block
             else:
+                refuse_crowds(head, data)
                 yield from self._one_by_one(head, opened(head, packed, data))
             # Compaction may have taken its last records.
             self.next_fetch_offset = max(self.next_fetch_offset, head.next_offset)
@@ -200,6 +208,7 @@ def _in_columns(
         values,
         map(tuple, headers),
         map(moment, stamps),
+        repeat(None),
         repeat(None),
     )
     return map(_make_record, zip(*columns, strict=False))  # some of them have no end

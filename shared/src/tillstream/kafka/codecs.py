@@ -139,8 +139,11 @@ def _snappy_block(data: bytes, room: _Room) -> bytes:
 
 def _zstd(data: bytes) -> bytes:
     """Into memory that is kept for the next batch: a new piece for each takes ten times as long, in page faults."""
-    # Of shared memory, which is mmap's default, MADV_DONTNEED gives nothing back.
-    room = _spare.pop() if _spare else mmap(-1, MOST_BYTES, flags=MAP_PRIVATE)
+    try:
+        room = _spare.pop()
+    except IndexError:  # asked before, another thread could have taken it meanwhile
+        # Of shared memory, which is mmap's default, MADV_DONTNEED gives nothing back.
+        room = mmap(-1, MOST_BYTES, flags=MAP_PRIVATE)
     size = MOST_BYTES
     try:
         size = cramjam.zstd.decompress_into(data, room)

@@ -107,12 +107,19 @@ class Holdings:
         return joined(wanted), again
 
     def _first_doubt(self, run: Sequence[Record], start: int) -> int:
-        """How many records of a run come before the first hole that was not seen before; without one, all of them."""
+        """How many records of a run come before the first hole that was not seen before; without one, all of them.
+
+        A batch that cannot be read has one record, at its last offset: what is missing within it is no hole.
+        """
         if run[-1].offset - start + 1 == len(run):
             return len(run)
         upcoming = start
         for index, record in enumerate(run):
-            if record.offset != upcoming and self._doubted_gaps.get(record.place) != upcoming:
+            begins_at = record.offset if record.first_offset is None else record.first_offset
+            if (
+                not begins_at <= upcoming <= record.offset
+                and self._doubted_gaps.get(record.place) != upcoming
+            ):
                 self._doubted_gaps[record.place] = upcoming
                 return index
             upcoming = record.next_offset

@@ -4,7 +4,7 @@ aiokafka's own reader gives up on a header whose name is not UTF-8, which a brok
 slower and reads it. The format: https://kafka.apache.org/documentation/#recordbatch
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from struct import Struct
 from typing import Any, NamedTuple
@@ -24,10 +24,15 @@ _CODEC_AT = 22  # bytes: the lower half of the attributes
 _FORMAT = 2
 _CODEC, _APPEND_TIME, _CONTROL = 0x07, 0x08, 0x20  # bits of the attributes
 
+# Of one batch, and of RUN_RECORDS in a row: 32 MiB hold ten million headers, which take more than a gigabyte once they are made.
+MOST_RECORDS, MOST_HEADERS, RUN_RECORDS = 500_000, 100_000, 250
+_FEW_BYTES = 1024 * 1024  # as many headers as this has room for are no harm
+
 
 class LoggedRecord(NamedTuple):
-    """One record; `stamp_ms` is its time in milliseconds since 1970. With a `problem` it is all that a batch has from there on,
-    which cannot be read: at the last offset, with the records of the batch as they were packed as its value."""
+    """One record; `stamp_ms` is its time in milliseconds since 1970. With a `problem` it is all that a batch has and that
+    cannot be read: at the last offset, with the records of the batch as they were packed as its value. The batch begins at
+    `first_offset`; records of it that could be read come before."""
 
     offset: int
     key: bytes | None
@@ -35,6 +40,7 @@ class LoggedRecord(NamedTuple):
     headers: Headers
     stamp_ms: int
     problem: str | None = None
+    first_offset: int | None = None
 
 
 class BatchHead(NamedTuple):
@@ -94,8 +100,13 @@ class Stretch(NamedTuple):
     next_offset: int
 
 
-def read_stretch(data: bytes, begin: int, most: int) -> Stretch:
+def _never() -> bool:
+    return False
+
+
+def read_stretch(data: bytes, begin: int, most: int, is_enough: Callable[[], bool] = _never) -> Stretch:
     """The first `most` records in these batches from offset `begin` on. The last batch may be cut off; it is not read then.
+    Behind each batch `is_enough` is asked whether to leave the rest.
 
     Raises CorruptRecordException where the first of them are no record batch, or not the one that the broker was sent; behind
     others, such bytes end the stretch.
@@ -109,6 +120,8 @@ def read_stretch(data: bytes, begin: int, most: int) -> Stretch:
             if len(records) > most:
                 return Stretch(records[:most], records[most].offset)
             next_offset = max(next_offset, head.next_offset)
+            if is_enough():
+                break
     except CorruptRecordException:
         if next_offset == begin:
             raise
@@ -164,6 +177,41 @@ def opened(head: BatchHead, batch: bytes, data: bytes) -> bytes:
     return bytes(bare) + data
 
 
+def refuse_crowds(head: BatchHead, data: bytes) -> None:
+    """Raises CorruptRecordException where a batch, unpacked to `data`, has too many records, or records with too many headers.
+
+    To be asked before any record is made of it. What ends too early, or is no record, is left to whoever reads the records.
+    """
+    if head.records > MOST_RECORDS:
+        raise CorruptRecordException(f"It has more than {MOST_RECORDS} records")
+    if len(data) <= _FEW_BYTES:
+        return
+    headers = 0
+    try:
+        for place, found in enumerate(_header_counts(bytearray(data), head.records)):
+            headers = found if place % RUN_RECORDS == 0 else headers + found
+            if headers > MOST_HEADERS:
+                raise CorruptRecordException(
+                    f"{RUN_RECORDS} of its records have more than {MOST_HEADERS} headers"
+                )
+    except (ValueError, IndexError):
+        return
+
+
+def _header_counts(data: bytearray, records: int) -> Iterator[int]:
+    at = 0
+    for _ in range(records):
+        size, at = decode_varint(data, at)
+        end = at + size
+        for _ in range(3):  # attributes, time, offset
+            _, at = decode_varint(data, at)
+        for _ in range(2):  # key, value
+            size, at = decode_varint(data, at)
+            at += max(size, 0)
+        yield decode_varint(data, at)[0]
+        at = end
+
+
 def read_body(data: bytes) -> Body:
     """What stands behind a record's size. Raises ValueError, IndexError for what is no record."""
     return _Reader(data).body()
@@ -179,18 +227,21 @@ def _read_batch(head: BatchHead, batch: bytes, begin: int) -> Iterator[LoggedRec
     if head.is_control:
         return
     try:
-        yield from _records_of(head, unpack(head.attributes & _CODEC, batch[_HEAD.size :]), begin)
+        data = unpack(head.attributes & _CODEC, batch[_HEAD.size :])
+        refuse_crowds(head, data)
+        yield from _records_of(head, data, begin)
     except (ValueError, IndexError, CorruptRecordException) as error:
         yield _packed(head, batch[_HEAD.size :], error)
 
 
 def _packed(head: BatchHead, records: bytes, error: Exception) -> LoggedRecord:
     last = head.next_offset - 1
+    why = error.args[0] if error.args else error  # aiokafka's own text begins with a number
     problem = (
-        f"The batch of {head.records} records at the offsets {head.base} to {last} cannot be read: {error}. It is kept as it was"
+        f"The batch of {head.records} records at the offsets {head.base} to {last} cannot be read: {why}. It is kept as it was"
         f" packed, by codec {head.attributes & _CODEC}, in {len(records)} bytes."
     )
-    return LoggedRecord(last, None, records, (), head.last_ms, problem)
+    return LoggedRecord(last, None, records, (), head.last_ms, problem, head.base)
 
 
 def _records_of(head: BatchHead, data: bytes, begin: int) -> Iterator[LoggedRecord]:

@@ -12,6 +12,8 @@ from tillstream.errors import TillstreamError
 # What the log format spends on a record besides its parts: attributes, deltas, lengths and counts as varints.
 RECORD_OVERHEAD_BYTES = 32
 HEADER_OVERHEAD_BYTES = 6
+# What a header takes in memory besides its text: a record of a megabyte may have half a million without any.
+HEADER_OBJECT_BYTES = 64
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -43,7 +45,7 @@ class LogIdentity(NamedTuple):
 class Record(NamedTuple):
     """A record as the log has it. `timestamp` is when the broker appended it (aware, UTC, whole milliseconds).
 
-    With a `problem`, which says why, it is a batch that cannot be read: see `log_format.LoggedRecord`.
+    With a `problem`, which says why, it is a batch that cannot be read, from `first_offset` on: see `log_format.LoggedRecord`.
     """
 
     topic: str
@@ -54,6 +56,7 @@ class Record(NamedTuple):
     headers: Headers
     timestamp: datetime
     problem: str | None = None
+    first_offset: int | None = None
 
     @property
     def place(self) -> Place:
@@ -65,8 +68,8 @@ class Record(NamedTuple):
 
 
 def header_bytes(record: Record) -> int:
-    """Of names and values; a foreign producer may send a header without a value."""
-    return sum(len(name) + len(value or b"") for name, value in record.headers)
+    """Of names, values and what holds them; a foreign producer may send a header without a value."""
+    return sum(HEADER_OBJECT_BYTES + len(name) + len(value or b"") for name, value in record.headers)
 
 
 def bytes_of(record: Record) -> int:
@@ -78,7 +81,8 @@ def bytes_of_all(records: Iterable[Record]) -> int:
     """The same of all these, without a step of Python for each."""
     every = tuple(records)
     headers = chain.from_iterable(chain.from_iterable(map(_headers, every)))
-    return sum(map(len, filter(None, chain(map(_values, every), map(_keys, every), headers))))
+    held = HEADER_OBJECT_BYTES * sum(map(len, map(_headers, every)))
+    return held + sum(map(len, filter(None, chain(map(_values, every), map(_keys, every), headers))))
 
 
 class Outgoing(NamedTuple):

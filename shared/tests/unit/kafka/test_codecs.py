@@ -3,6 +3,8 @@
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import cramjam
 import pytest
@@ -123,6 +125,14 @@ def test_ten_times_as_many_streams_take_about_ten_times_as_long() -> None:
 
     few = min(seconds(5_000) for _ in range(3))
     assert seconds(50_000) < 30 * few
+
+
+def test_threads_do_not_share_what_they_unpack_into() -> None:
+    """Those of a reader that was given up go on for a moment beside the next one's."""
+    packed = {data: zstd_encode(data) for data in (bytes([each]) * 500_000 for each in range(8))}
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        found = threads.map(partial(unpack, ZSTD), list(packed.values()) * 50)
+    assert list(found) == list(packed) * 50
 
 
 def test_a_codec_that_does_not_exist_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from struct import pack_into
+from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tillstream.kafka.codecs import MOST_BYTES
-from tillstream.kafka.log_format import LoggedRecord, read_stretch
+from tillstream.kafka.log_format import MOST_HEADERS, MOST_RECORDS, RUN_RECORDS, LoggedRecord, read_stretch
 from tillstream.testing.strategies import QUICK
 
 pytestmark = pytest.mark.unit
@@ -194,3 +195,39 @@ def test_what_is_spoilt_behind_others_ends_the_stretch() -> None:
     assert ([each.offset for each in found.records], found.next_offset) == ([0, 1], 2)
     with pytest.raises(CorruptRecordException):
         read_stretch(good + bytes(spoilt), 2, 99)
+
+
+def crowded(headers: int, records: int) -> list[Written]:
+    """Records with this many headers together, in more than the megabyte in which none are counted."""
+    large = Written(None, b"v" * 1024 * 1024, (), 0)
+    return [Written(None, b"v", [("a", b"")] * (headers // records), 0)] * records + [large]
+
+
+@pytest.mark.parametrize("records", [1, RUN_RECORDS - 50])
+def test_a_batch_of_more_headers_than_memory_should_hold_is_one_record(records: int) -> None:
+    few, many = crowded(MOST_HEADERS, records), crowded(MOST_HEADERS + records, records)
+    assert not any(each.problem for each in read_stretch(batch_of(few, 0, 4), 0, 999).records)
+    [refused] = read_stretch(batch_of(many, 0, 4), 0, 999).records
+    assert f"more than {MOST_HEADERS} headers" in (refused.problem or "")
+    assert refused.offset == records
+
+
+def test_headers_of_a_whole_batch_may_be_more_than_those_of_a_run() -> None:
+    runs = crowded(MOST_HEADERS, RUN_RECORDS) + crowded(MOST_HEADERS, RUN_RECORDS)
+    assert not any(each.problem for each in read_stretch(batch_of(runs, 0, 4), 0, 999).records)
+
+
+def test_a_batch_of_more_records_than_any_client_packs_is_one_record() -> None:
+    batch = bytearray(batch_of([Written(None, None, (), 0)]))
+    pack_into(">i", batch, RECORDS_FROM - 4, MOST_RECORDS + 1)
+    pack_into(">I", batch, CRC_AT, calc_crc32c(bytes(batch[SUMMED_FROM:])))
+    [refused] = read_stretch(bytes(batch), 0, 9).records
+    assert f"more than {MOST_RECORDS} records" in (refused.problem or "")
+
+
+def test_reading_ends_behind_a_batch_once_it_is_enough() -> None:
+    enough = Event()
+    data = batch_of([Written(b"k", b"v", (), 0)] * 2) + batch_of([Written(b"k", b"v", (), 0)], 2)
+    assert read_stretch(data, 0, 9, enough.is_set).next_offset == 3
+    enough.set()
+    assert read_stretch(data, 0, 9, enough.is_set).next_offset == 2

@@ -63,6 +63,18 @@ def test_what_comes_next_is_expected_and_moves_the_fence() -> None:
     assert holdings.stored_at(ONE) == AT
 
 
+def test_a_batch_that_cannot_be_read_is_no_hole() -> None:
+    """It has one record, at its last offset; else each such batch would be fetched twice."""
+    holdings = held(p1=5)
+    packed = record(ONE, 9)._replace(problem="It is too large.", first_offset=6)
+    fetched = [record(ONE, 5), packed, record(ONE, 10)]
+    assert holdings.expected(fetched) == (fetched, set())
+    records, again = holdings.expected([*fetched, record(ONE, 12)])
+    assert (list(records), again) == (fetched, {ONE})
+    behind_a_hole = packed._replace(first_offset=7)
+    assert holdings.expected([record(ONE, 5), behind_a_hole]) == ([record(ONE, 5)], {ONE})
+
+
 def test_what_was_applied_before_is_passed_over() -> None:
     holdings = held(p1=5)
     assert holdings.expected([record(ONE, at) for at in range(3, 7)])[0] == [record(ONE, 5), record(ONE, 6)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tillstream.kafka.log_columns import Block
 from tillstream.kafka.poll_size import MOST_PARTS, POLL_RECORDS, PollSize, fitting, left_behind, merged
-from tillstream.kafka.records import Place, Record, bytes_of
+from tillstream.kafka.records import HEADER_OBJECT_BYTES, Place, Record, bytes_of
 from tillstream.testing.log_batches import blocks_of, log_batch, plain_event
 from tillstream.testing.strategies import QUICK
 
@@ -69,19 +69,27 @@ def test_large_headers_and_keys_count() -> None:
     assert PollSize().learn([polled]) == sum(map(bytes_of, polled))
 
 
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 500), st.integers(1, 30))
+def test_headers_without_a_byte_of_text_count() -> None:
+    polled = [record(1)._replace(headers=[("", b"")] * 1_000)] * 3
+    assert PollSize().learn([polled]) == sum(map(bytes_of, polled)) > 3 * 1_000 * HEADER_OBJECT_BYTES
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 3_000), st.integers(1, 30))
 @QUICK
 def test_of_a_first_part_the_record_that_is_enough_is_the_last_one(
     sizes: list[int], max_bytes: int, max_records: int
 ) -> None:
     [kept] = fitting([[record(size) for size in sizes]], max_records, max_bytes)
-    count, total = len(kept), list(accumulate(size + 1 for size in sizes))  # the name of the header
+    count, total = (
+        len(kept),
+        list(accumulate(size + HEADER_OBJECT_BYTES + 1 for size in sizes)),
+    )  # and the header's name
     assert count in {len(sizes), max_records} or total[count - 1] >= max_bytes
     assert count <= max_records
     assert all(size < max_bytes for size in total[: count - 1])
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=9), st.integers(1, 40), st.integers(1, 400))
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=9), st.integers(1, 40), st.integers(1, 3_000))
 @QUICK
 def test_whole_parts_are_kept_as_long_as_they_fit(
     counts: list[int], max_records: int, max_bytes: int
@@ -95,7 +103,7 @@ def test_whole_parts_are_kept_as_long_as_they_fit(
     elif len(kept) < len(parts):
         assert (
             records + len(parts[len(kept)]) > max_records
-            or (records + len(parts[len(kept)])) * 10 > max_bytes
+            or (records + len(parts[len(kept)])) * bytes_of(record(9)) > max_bytes
         )
 
 

@@ -57,6 +57,8 @@ class QueueJobs:
 
 
 def _read(record: Record) -> FileJob | Refusal:
+    if record.problem is not None:
+        return Refusal(Reason.UNREADABLE_BATCH, record.problem)
     job = read_job(record.value, record.timestamp)
     if isinstance(job, Refusal):
         return job
