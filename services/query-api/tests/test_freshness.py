@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tillstream.contracts.entities import TOPIC_OF
 from tillstream.testing.shop_rows import ShopRows
 from tillstream.testing.waiting import eventually
 
@@ -50,7 +51,8 @@ async def test_with_nothing_left_in_the_log_numbers_are_complete_through_the_mea
 ) -> None:
     measured_at = _ago(JUST_NOW)
     rows.all_applied(measured_at)
-    for path in ("/metrics/funnel", "/metrics/daily-revenue", "/metrics/retention", "/products/top"):
+    numbers = ("/metrics/funnel", "/metrics/daily-revenue", "/metrics/retention", "/products/top")
+    for path in (*numbers, "/quarantine", "/parked"):
         freshness = (await api.get(path))["freshness"]
         assert datetime.fromisoformat(freshness.pop("complete_through")) == measured_at
         assert freshness == {
@@ -60,6 +62,17 @@ async def test_with_nothing_left_in_the_log_numbers_are_complete_through_the_mea
             "waiting": 0,
             "unfinished_files": 0,
         }, path
+
+
+@pytest.mark.parametrize("path", ["/quarantine", "/parked"])
+@pytest.mark.parametrize("topic", sorted({*TOPIC_OF.values()}))
+async def test_what_was_refused_or_waits_is_as_fresh_as_the_topic_that_is_furthest_behind(
+    api: Api, rows: ShopRows, path: str, topic: str
+) -> None:
+    rows.all_applied(_ago(JUST_NOW))
+    rows.progress(topic, 0, next_offset=5, log_end=8, measured_at=_ago(JUST_NOW))
+    freshness = (await api.get(path))["freshness"]
+    assert (freshness["status"], freshness["lag_records"]) == ("behind", 3)
 
 
 async def test_behind_the_log_numbers_are_complete_through_the_last_stored_record(

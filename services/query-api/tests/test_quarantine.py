@@ -42,12 +42,9 @@ async def test_an_entry_says_what_was_refused_and_where_it_came_from(api: Api, r
 
 async def test_resolved_entries_are_not_shown(api: Api, rows: ShopRows) -> None:
     rows.refused(resolved_at=LONG_AGO, resolution="stored")
-    assert await api.get("/quarantine") == {
-        "quarantine": [],
-        "counts": {},
-        "counts_by_source": {},
-        "next_cursor": None,
-    }
+    answer = await api.get("/quarantine")
+    del answer["freshness"]
+    assert answer == {"quarantine": [], "counts": {}, "counts_by_source": {}, "next_cursor": None}
 
 
 async def test_counts_cover_all_entries_under_the_filters(api: Api, rows: ShopRows) -> None:

@@ -211,6 +211,7 @@ class Quarantine(TypedDict):
         ),
     ]
     next_cursor: str | None
+    freshness: Freshness
 
 
 class Parent(TypedDict):
@@ -253,6 +254,7 @@ class Parked(TypedDict):
         ),
     ]
     next_cursor: str | None
+    freshness: Freshness
 
 
 class Receipt(TypedDict):

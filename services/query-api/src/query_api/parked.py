@@ -4,6 +4,7 @@ from typing import Any
 
 from query_api.cursors import cut_page, parked_key
 from query_api.database import Reader, Row
+from query_api.freshness import RECORD_TOPICS, freshness_of
 
 MAX_PARENTS = 100
 
@@ -25,6 +26,7 @@ async def list_parked(
     filters = {"waits_for": waits_for, "parent_id": parent_id, "source": source}
     after = {"after_entity": after_entity, "after_key": after_key, "after_id": after_id}
     async with reader.session() as session:
+        freshness = await freshness_of(session, RECORD_TOPICS)
         rows = await session.rows("parked_page", {**filters, **after, "limit": limit + 1})
         missing = await session.rows("missing_parents", {**filters, "max_parents": MAX_PARENTS})
     shown, next_cursor = cut_page(
@@ -34,6 +36,7 @@ async def list_parked(
         "parked": [_with_parent(row) for row in shown],
         "missing": [_with_parent(row) for row in missing],
         "next_cursor": next_cursor,
+        "freshness": freshness,
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from query_api.cursors import cut_page, quarantine_key
 from query_api.database import Reader, Row
+from query_api.freshness import RECORD_TOPICS, freshness_of
 
 MAX_PAYLOAD_BYTES = 4_096
 MAX_SOURCES = 100
@@ -17,6 +18,7 @@ async def list_quarantine(
     _, after_id = quarantine_key(cursor) if cursor else (None, None)
     filters = {"reason": reason, "source": source}
     async with reader.session() as session:
+        freshness = await freshness_of(session, RECORD_TOPICS)
         rows = await session.rows(
             "quarantine_page",
             {**filters, "after_id": after_id, "limit": limit + 1, "max_bytes": MAX_PAYLOAD_BYTES},
@@ -28,6 +30,7 @@ async def list_quarantine(
         "counts": {each["reason"]: each["entries"] for each in counts if each["source"] is None},
         "counts_by_source": _by_source([each for each in counts if each["source"] is not None]),
         "next_cursor": next_cursor,
+        "freshness": freshness,
     }
 
 

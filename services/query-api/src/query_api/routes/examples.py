@@ -146,6 +146,7 @@ QUARANTINE = {
     "counts": {"invalid_status": 1},
     "counts_by_source": {"shop": {"invalid_status": 1}},
     "next_cursor": None,
+    "freshness": FRESHNESS,
 }
 _PARENT = {"entity": "user", "id": 17}
 PARKED = {
@@ -167,6 +168,7 @@ PARKED = {
     ],
     "missing": [{"waits_for": _PARENT, "waiting": 1, "since": "2025-01-02T09:14:58.350Z"}],
     "next_cursor": None,
+    "freshness": FRESHNESS,
 }
 RECEIPT = {
     "event_id": "0b0d7d2e-3a39-4c2b-9a0e-5f0a2f9d1c11",
