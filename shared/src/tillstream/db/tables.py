@@ -6,7 +6,7 @@ bytes of `tillstream.contracts.messages.pack_version`; times are `timestamptz`; 
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     Index,
-    MetaData,
     Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -26,29 +25,39 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from tillstream.contracts.rules import EVENT_TYPES, ORDER_STATUSES
+from tillstream.db.base import SCHEMA, Table
 from tillstream.db.columns import big_integer, integer, long_text, moment, money, one_of, raw_bytes, uuid
+from tillstream.db.log_tables import ConsumerOffset, PartitionDecision, PartitionProgress
 
-SCHEMA = "shop"
-NAMING = {
-    "pk": "%(table_name)s_pkey",
-    "uq": "%(table_name)s_%(column_0_N_name)s_key",
-    "fk": "%(table_name)s_%(column_0_name)s_fkey",
-    "ck": "%(table_name)s_%(constraint_name)s_check",
-    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-}
+__all__ = [
+    "ACCEPTED_OUTCOMES",
+    "JOB_STATUSES",
+    "SCHEMA",
+    "Change",
+    "ConsumerOffset",
+    "Event",
+    "FileJob",
+    "FileJobCorrection",
+    "Order",
+    "OrderItem",
+    "Parked",
+    "PartitionDecision",
+    "PartitionProgress",
+    "Product",
+    "Quarantine",
+    "ReplayRequest",
+    "Setting",
+    "Table",
+    "User",
+]
+
 ACCEPTED_OUTCOMES = ("stored", "unchanged", "superseded")
 _KIND, _QUEUED = text("coalesce(kind, '')"), text("status = 'queued'")
 _LATE = text("late_rejects <> late_rejects_written")
 JOB_STATUSES = ("queued", "running", "loaded", "loaded_with_rejects", "duplicate", "archived", "failed")
-
-
-class Table(SQLModel):
-    """The base of every table here: one metadata, one schema, one way of naming constraints."""
-
-    metadata: ClassVar[MetaData] = MetaData(schema=SCHEMA, naming_convention=NAMING)
 
 
 class User(Table, table=True):
@@ -281,25 +290,6 @@ class ReplayRequest(Table, table=True):
     reason: str | None = long_text(nullable=True)
 
 
-class PartitionDecision(Table, table=True):
-    """What a person decided about a partition: to let a stopped one go on, or where to go on in a log that the worker refused."""
-
-    __tablename__ = "partition_decisions"
-    __table_args__ = (
-        PrimaryKeyConstraint("id"),
-        one_of("decision", ("resume", "accept"), "decision"),
-    )
-    id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True)))
-    topic: str = long_text()
-    kafka_partition: int = Field(sa_column=Column(SmallInteger, nullable=False))
-    decision: str = long_text()
-    from_offset: int | None = big_integer(nullable=True)
-    to_offset: int | None = big_integer(nullable=True)
-    why: str | None = long_text(nullable=True)
-    decided_by: str = long_text()
-    decided_at: datetime = moment(default_now=True)
-
-
 class FileJob(Table, table=True):
     """One dropped or uploaded file and its statement. `lease_epoch` fences the process that loads it.
 
@@ -371,41 +361,6 @@ class FileJobCorrection(Table, table=True):
     )
     job_id: UUID = uuid()
     corrects: UUID = uuid()
-
-
-class ConsumerOffset(Table, table=True):
-    """The fence of one partition: who owns it, since which epoch, and what comes next."""
-
-    __tablename__ = "consumer_offsets"
-    __table_args__ = (PrimaryKeyConstraint("topic", "kafka_partition"),)
-    topic: str = long_text()
-    kafka_partition: int = Field(sa_column=Column(SmallInteger, autoincrement=False, nullable=False))
-    epoch: int = big_integer(default="0")
-    next_offset: int = big_integer(default="0")
-    owner: str | None = long_text(nullable=True)
-    owner_pid: int | None = integer()
-    owner_backend_start: datetime | None = moment(nullable=True)
-    cluster_id: str | None = long_text(nullable=True)
-    topic_id: UUID | None = uuid(nullable=True)
-    last_record_id: str | None = long_text(nullable=True)
-    last_record_at: datetime | None = moment(nullable=True)
-    updated_at: datetime = moment(default_now=True)
-
-
-class PartitionProgress(Table, table=True):
-    """How far a partition is, for readers; apart from the fence, so that reading never waits for writing."""
-
-    __tablename__ = "partition_progress"
-    __table_args__ = (PrimaryKeyConstraint("topic", "kafka_partition"),)
-    topic: str = long_text()
-    kafka_partition: int = Field(sa_column=Column(SmallInteger, autoincrement=False, nullable=False))
-    next_offset: int = big_integer()
-    log_end: int = big_integer()
-    last_stored_at: datetime | None = moment(nullable=True)
-    complete_through: datetime | None = moment(nullable=True)
-    measured_at: datetime = moment()
-    stopped_at: datetime | None = moment(nullable=True)
-    stop_reason: str | None = long_text(nullable=True)
 
 
 class Setting(Table, table=True):
