@@ -61,6 +61,11 @@ def add_limit(parser: argparse.ArgumentParser, default: int) -> None:
     )
 
 
+def add_by(parser: argparse.ArgumentParser, does: str) -> None:
+    """`--by NAME`, for `person`; `does` is what that person does."""
+    parser.add_argument("--by", metavar="NAME", help=f"who {does} (default: the user of the system)")
+
+
 def moment(option: str, text: str | None, shop_timezone: ZoneInfo) -> datetime | None:
     """The moment that an option means, if it was given. Raises WrongOption."""
     found = read_time(text, shop_timezone)

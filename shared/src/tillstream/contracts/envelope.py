@@ -98,6 +98,7 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
     it has no more than a broker takes. `ce_type` and the key are not looked at: the topic says what a record is.
     """
     headers = dict(record.headers)
+    value = record.value or b""
     source = source_of(headers.get("ce_source", DEFAULT_SOURCE_HEADER))
     accepted_at = acceptance(headers.get("ce_time"), record.timestamp)
     arrival = Arrival(
@@ -106,7 +107,7 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
         rules=Rules(accepted_at, shop_timezone),
         version_at=accepted_at,
         position=_position(_text(headers.get("ce_sequence"))),
-        payload=(record.value or b"")[: MAX_RECORD_BYTES if record.problem is None else None],
+        payload=value[:MAX_RECORD_BYTES] if record.problem is None else value,
         origin=Origin(topic=record.topic, partition=record.partition, offset=record.offset),
     )
 
@@ -114,25 +115,27 @@ def read_record(record: RecordLike, entity: Entity, shop_timezone: ZoneInfo) -> 
         own_id = read_uuid(_text(headers.get("ce_id")) or "")
         return own_id or place_message_id(record.topic, record.partition, record.offset)
 
-    refusal = _NO_SOURCE if source is None else _refusal_of(record.value)
-    if record.problem is not None:
-        refusal = Refusal(Reason.UNREADABLE_BATCH, record.problem)
+    refusal = _refusal_of(record, source)
     if refusal is not None:
         return refused(arrival, refusal, other_id(None))
     try:
-        item = parse_json(record.value or b"")
+        item = parse_json(value)
     except MalformedJson as error:
         return refused(arrival, Refusal(Reason.MALFORMED_JSON, str(error)), other_id(None))
     return arrived(arrival, item, other_id)
 
 
-def _refusal_of(value: bytes | None) -> Refusal | None:
+def _refusal_of(record: RecordLike, source: str | None) -> Refusal | None:
     """Why a value is not even parsed."""
-    if value is None:
+    if record.problem is not None:
+        return Refusal(Reason.UNREADABLE_BATCH, record.problem)
+    if source is None:
+        return _NO_SOURCE
+    if record.value is None:
         return _TOMBSTONE
-    if len(value) > MAX_RECORD_BYTES:
-        return _too_long(value)
-    return TOO_DEEP if nested_deeper_than(value, MAX_DEPTH) else None
+    if len(record.value) > MAX_RECORD_BYTES:
+        return _too_long(record.value)
+    return TOO_DEEP if nested_deeper_than(record.value, MAX_DEPTH) else None
 
 
 def source_of(value: bytes | None) -> str | None:

@@ -178,7 +178,7 @@ class _Lazily:
         return None  # a batch that cannot be read has no columns
 
     def _whole(self) -> RecordLike:
-        return self._columns.record(self._place)
+        return self._columns.item(self._place)
 
 
 def plain_columns(records: RecordColumns, shop_timezone: ZoneInfo) -> PlainColumns | None:

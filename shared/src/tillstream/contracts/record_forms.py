@@ -57,6 +57,6 @@ class RecordColumns(Protocol):
         """One value per record; empty where the form leaves a part out."""
         ...
 
-    def record(self, index: int) -> RecordLike:
-        """One of them, made when asked for."""
+    def item(self, place: int) -> RecordLike:
+        """The one at a place counted from 0, made when asked for."""
         ...

@@ -31,7 +31,6 @@ from tillstream.kafka.log_format import (
 from tillstream.kafka.records import Place, Record, bytes_of, bytes_of_all
 
 MS = 1_000
-RECORDS_AT_ONCE = RUN_RECORDS
 PART_BYTES = 1024 * 1024
 # Unpacked, but for the batch that passes it; of our own a poll has eight megabytes at most.
 POLL_BYTES = 16 * 1024 * 1024
@@ -165,12 +164,12 @@ def _records_of(batch: Any, head: BatchHead, topic: str, partition: int) -> Iter
     """Not all at once: a batch may be compressed, and have any number of records."""
     reading = map(_columns, batch)
     places = count(head.base)
-    while rows := list(islice(reading, RECORDS_AT_ONCE)):
+    while rows := list(islice(reading, RUN_RECORDS)):
         offsets, *columns = zip(*rows, strict=True)
         by_place = list(islice(places, len(rows)))
         yield list(_in_columns(topic, partition, by_place if head.is_whole else offsets, *columns))
         # Asked once more after its end, aiokafka's iterator would read on behind it.
-        if len(rows) < RECORDS_AT_ONCE:
+        if len(rows) < RUN_RECORDS:
             return
 
 

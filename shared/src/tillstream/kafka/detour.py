@@ -28,9 +28,8 @@ PLACE_RECORDS = 2_000  # 20 ms of reading; a batch may have millions, and is fet
 # A megabyte holds a thousand batches that each take 20 ms to be found too large. A rebalance waits for whoever reads them.
 READING_S = 1.0
 
-_log = logging.getLogger(
-    __name__
-)  # as libraries do: a line that comes again and again is passed on once in ten seconds
+# As libraries do: a line that comes again and again is passed on once in ten seconds.
+_log = logging.getLogger(__name__)
 
 
 async def read_around(

@@ -68,16 +68,12 @@ class Block(Lazy[Record]):
         """What a named part of the form is in each record; empty where it is left out."""
         return self._columns[name]
 
-    def record(self, index: int) -> Record:
-        """The record at a place counted from the front."""
-        body = read_body(self._bodies[index])
-        return Record(
-            *self.place, self.first_offset + index, body.key, body.value, body.headers, self.appended_at
-        )
-
     @override
     def item(self, place: int) -> Record:
-        return self.record(place)
+        body = read_body(self._bodies[place])
+        return Record(
+            *self.place, self.first_offset + place, body.key, body.value, body.headers, self.appended_at
+        )
 
 
 def may_be_plain(form: RecordForm, head: BatchHead) -> bool:

@@ -57,6 +57,11 @@ class BatchHead(NamedTuple):
     records: int
 
     @property
+    def codec(self) -> int:
+        """The number of the codec by which its records are packed; 0 is none."""
+        return self.attributes & _CODEC
+
+    @property
     def is_control(self) -> bool:
         """The broker's own notes about transactions."""
         return bool(self.attributes & _CONTROL)
@@ -160,7 +165,7 @@ def _head(data: bytes, at: int) -> BatchHead:
 def unpacked(head: BatchHead, batch: bytes) -> bytes:
     """The records of a batch, one after the other. Raises CorruptRecordException."""
     _check_sum(head, batch)
-    return unpack(head.attributes & _CODEC, batch[_HEAD.size :])
+    return unpack(head.codec, batch[_HEAD.size :])
 
 
 def _check_sum(head: BatchHead, batch: bytes) -> None:
@@ -170,7 +175,7 @@ def _check_sum(head: BatchHead, batch: bytes) -> None:
 
 def opened(head: BatchHead, batch: bytes, data: bytes) -> bytes:
     """The same batch with its records, `data`, as they are. Its length and its checksum are not those that it states then."""
-    if not head.attributes & _CODEC:
+    if not head.codec:
         return batch
     bare = bytearray(batch[: _HEAD.size])
     bare[_CODEC_AT] &= ~_CODEC
@@ -188,7 +193,9 @@ def refuse_crowds(head: BatchHead, data: bytes) -> None:
         return
     headers = 0
     try:
-        for place, found in enumerate(_header_counts(bytearray(data), head.records)):
+        reader = _Reader(data)
+        for place in range(head.records):
+            found = reader.header_count()
             headers = found if place % RUN_RECORDS == 0 else headers + found
             if headers > MOST_HEADERS:
                 raise CorruptRecordException(
@@ -196,20 +203,6 @@ def refuse_crowds(head: BatchHead, data: bytes) -> None:
                 )
     except (ValueError, IndexError):
         return
-
-
-def _header_counts(data: bytearray, records: int) -> Iterator[int]:
-    at = 0
-    for _ in range(records):
-        size, at = decode_varint(data, at)
-        end = at + size
-        for _ in range(3):  # attributes, time, offset
-            _, at = decode_varint(data, at)
-        for _ in range(2):  # key, value
-            size, at = decode_varint(data, at)
-            at += max(size, 0)
-        yield decode_varint(data, at)[0]
-        at = end
 
 
 def read_body(data: bytes) -> Body:
@@ -226,12 +219,13 @@ def _read_batch(head: BatchHead, batch: bytes, begin: int) -> Iterator[LoggedRec
     _check_sum(head, batch)
     if head.is_control:
         return
+    packed = batch[_HEAD.size :]
     try:
-        data = unpack(head.attributes & _CODEC, batch[_HEAD.size :])
+        data = unpack(head.codec, packed)
         refuse_crowds(head, data)
         yield from _records_of(head, data, begin)
     except (ValueError, IndexError, CorruptRecordException) as error:
-        yield _packed(head, batch[_HEAD.size :], error)
+        yield _packed(head, packed, error)
 
 
 def _packed(head: BatchHead, records: bytes, error: Exception) -> LoggedRecord:
@@ -239,7 +233,7 @@ def _packed(head: BatchHead, records: bytes, error: Exception) -> LoggedRecord:
     why = error.args[0] if error.args else error  # aiokafka's own text begins with a number
     problem = (
         f"The batch of {head.records} records at the offsets {head.base} to {last} cannot be read: {why}. It is kept as it was"
-        f" packed, by codec {head.attributes & _CODEC}, in {len(records)} bytes."
+        f" packed, by codec {head.codec}, in {len(records)} bytes."
     )
     return LoggedRecord(last, None, records, (), head.last_ms, problem, head.base)
 
@@ -264,10 +258,18 @@ class _Reader:
     def step_over(self, records: int) -> None:
         """By their lengths, to which a broker has held them."""
         for _ in range(records):
-            size = self._number()
-            if size < 0:
-                raise ValueError("a record has a negative length")
-            self._step(size)
+            self._step(self._length())
+
+    def header_count(self) -> int:
+        """Of the next record, which is stepped over."""
+        end = self._length() + self._at
+        for _ in range(3):  # attributes, time, offset
+            self._number()
+        for _ in range(2):  # key, value
+            self._step(max(self._number(), 0))
+        count = self._number()
+        self._at = end
+        return count
 
     def record(self, base: int, first_ms: int, appended_ms: int | None) -> LoggedRecord:
         """A record's offset and time are relative to its batch, unless the broker gave all of them one time."""
@@ -298,6 +300,13 @@ class _Reader:
             return None
         self._step(size)
         return bytes(self._data[self._at - size : self._at])
+
+    def _length(self) -> int:
+        """Of a record, which nothing holds to be one. Raises ValueError."""
+        size = self._number()
+        if size < 0:
+            raise ValueError("a record has a negative length")
+        return size
 
     def _step(self, size: int) -> None:
         self._at += size

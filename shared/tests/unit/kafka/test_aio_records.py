@@ -13,13 +13,12 @@ from tillstream.contracts.plain_columns import PLAIN_FORMS
 from tillstream.kafka.aio_records import (
     PART_BYTES,
     POLL_BYTES,
-    RECORDS_AT_ONCE,
     RecordForms,
     hand_out_our_records,
     moment,
 )
 from tillstream.kafka.log_columns import Block
-from tillstream.kafka.log_format import read_stretch
+from tillstream.kafka.log_format import RUN_RECORDS, read_stretch
 from tillstream.kafka.records import Record
 from tillstream.testing.log_batches import (
     CONTROL,
@@ -68,7 +67,7 @@ def test_a_time_of_the_broker_keeps_its_milliseconds() -> None:
     assert moment(1_700_000_000_123).isoformat() == "2023-11-14T22:13:20.123000+00:00"
 
 
-@pytest.mark.parametrize("count", [2, RECORDS_AT_ONCE, RECORDS_AT_ONCE + 1])
+@pytest.mark.parametrize("count", [2, RUN_RECORDS, RUN_RECORDS + 1])
 def test_batches_follow_each_other_from_where_the_fetch_began(count: int) -> None:
     reading = read([batch_of(count), batch_of(2, count)], begin=1)
     assert offsets(reading) == list(range(1, count + 2))
@@ -76,8 +75,8 @@ def test_batches_follow_each_other_from_where_the_fetch_began(count: int) -> Non
 
 
 def test_whoever_stops_in_the_middle_goes_on_after_the_last_part_it_got() -> None:
-    reading = read([batch_of(RECORDS_AT_ONCE + 3)])
-    assert next(reading)[-1].next_offset == reading.next_fetch_offset == RECORDS_AT_ONCE
+    reading = read([batch_of(RUN_RECORDS + 3)])
+    assert next(reading)[-1].next_offset == reading.next_fetch_offset == RUN_RECORDS
 
 
 def test_large_records_come_in_smaller_parts() -> None:
@@ -123,7 +122,7 @@ def test_another_topic_has_no_form() -> None:
 @pytest.mark.parametrize(
     "deltas", [[0] * 300, [*range(299), 5_000], [5_000, *range(299)], range(299, -1, -1)]
 )
-@pytest.mark.parametrize("begin", [0, 1, RECORDS_AT_ONCE + 1])
+@pytest.mark.parametrize("begin", [0, 1, RUN_RECORDS + 1])
 def test_an_offset_is_where_the_broker_has_put_a_record_whatever_its_sender_says(
     deltas: Sequence[int], begin: int
 ) -> None:

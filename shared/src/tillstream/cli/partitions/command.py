@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import AsyncConnection
 from pydantic import Field
 
-from tillstream.cli.arguments import Subparsers, person, whole_number
+from tillstream.cli.arguments import Subparsers, add_by, person, whole_number
 from tillstream.cli.operating import OperatorUrl, operate
 from tillstream.cli.partitions.plan import Step, plan, refuse_owned
 from tillstream.cli.printing import counted, printable, table, when
@@ -53,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
     resumed.add_argument("topic", metavar="TOPIC", nargs="?")
     resumed.add_argument("partition", metavar="PARTITION", nargs="?", type=whole_number(0, MAX_PARTITION))
     resumed.add_argument("--all", action="store_true", help="all that are stopped, or all of TOPIC")
-    _add_by(resumed)
+    add_by(resumed, "decides")
     resumed.set_defaults(run=_resume)
     accepted = commands.add_parser(
         "accept",
@@ -65,15 +65,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "--from", dest="begin", required=True, type=_begin, metavar="earliest|OFFSET", help="where to go on"
     )
     accepted.add_argument("--yes", action="store_true", help="do not ask")
-    _add_by(accepted)
+    add_by(accepted, "decides")
     accepted.set_defaults(run=_accept)
     decided = commands.add_parser("decisions", help="who let which partition go on, when and where")
     decided.add_argument("--topic")
     decided.set_defaults(run=_decisions)
-
-
-def _add_by(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", metavar="NAME", help="who decides (default: the user of the system)")
 
 
 def _begin(text: str) -> int | None:

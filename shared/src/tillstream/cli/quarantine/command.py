@@ -10,7 +10,7 @@ from typing import BinaryIO
 from psycopg import AsyncConnection
 
 from tillstream.cli import arguments
-from tillstream.cli.arguments import Subparsers, add_limit, entry_id, person
+from tillstream.cli.arguments import Subparsers, add_by, add_limit, entry_id, person
 from tillstream.cli.operating import OperatorUrl, operate
 from tillstream.cli.printing import counted
 from tillstream.cli.quarantine import reading, wishing
@@ -94,7 +94,7 @@ def _add_wishes(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespa
     _add_choice(parser)
     add_limit(parser, DEFAULT_WISHES)
     parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
-    parser.add_argument("--by", metavar="NAME", help="who asks (default: the user of the system)")
+    add_by(parser, "asks")
     parser.add_argument(
         "--wait",
         type=arguments.whole_number(1, MAX_WAIT_S),
